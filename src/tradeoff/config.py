@@ -1,0 +1,34 @@
+"""Settings, read from the environment in one place.
+
+Every variable carries the prefix `TRADEOFF_`: `TRADEOFF_DATABASE_URL` fills `database_url`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator can set; each default suits one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="TRADEOFF_", frozen=True, extra="ignore")
+
+    #: Postgres to use; `None` starts the embedded one below `data_dir`.
+    database_url: str | None = None
+    #: Where the embedded Postgres, the local token and the logs live.
+    data_dir: Path = Field(default_factory=lambda: Path.home() / ".tradeoff")
+    #: `auto`, `cpu`, `cuda` or `cuda:N`.
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    #: How long asking for a suggestion waits for the model before a simpler answer, in seconds.
+    suggestion_wait_seconds: float = Field(default=2.0, ge=0, le=60)
+    log_format: Literal["text", "json"] = "text"
+    #: Where the embedded Postgres finds its programs (`initdb`, `pg_ctl`); `None` searches.
+    pg_bin: Path | None = None
+    #: Connections that one process may hold.
+    database_pool_size: int = Field(default=10, ge=1, le=100)
+    #: Time limit of one model refresh, in seconds; after it a simpler answer takes over.
+    refresh_limit_seconds: float = Field(default=120.0, gt=0)

@@ -1,0 +1,92 @@
+"""Every error that the product raises on purpose.
+
+    TradeoffError
+    ├── BadInput               400   the request says something that cannot be
+    ├── NotAuthenticated       401   no credentials
+    ├── NotAllowed             403   credentials that do not reach this far
+    ├── NotFound               404   nothing there, or nothing there for you
+    ├── Conflict               409   somebody else was there first
+    ├── TooLarge               413   the body is over the limit
+    ├── Unprocessable          422   well formed, and impossible now
+    ├── Unavailable            503   try again in a moment
+    └── StartError                   a process cannot start; the message says what to do
+
+Each class carries the HTTP status that `tradeoff.api.errors` answers with; its docstring is the
+default message, so a message speaks to the user of the API: what was wrong, what was met, what
+would be right.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+
+class TradeoffError(Exception):
+    """Something went wrong."""
+
+    status: int = 500
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or inspect.cleandoc(type(self).__doc__ or "")
+        super().__init__(self.message)
+
+
+class BadInput(TradeoffError):
+    """The request is not valid."""
+
+    status = 400
+
+
+class NotAuthenticated(TradeoffError):
+    """Send your API token as the user name of HTTP Basic authentication, with an empty password."""
+
+    status = 401
+
+
+class NotAllowed(TradeoffError):
+    """This token does not permit that.
+
+    Args:
+        message: what was refused and why.
+        token_status: `revoked`, `expired` or `invalid_permissions`, for the error body.
+    """
+
+    status = 403
+
+    def __init__(self, message: str | None = None, *, token_status: str | None = None) -> None:
+        super().__init__(message or "This token does not permit that.")
+        self.token_status = token_status
+
+
+class NotFound(TradeoffError):
+    """There is no such object."""
+
+    status = 404
+
+
+class Conflict(TradeoffError):
+    """The request conflicts with something that exists already."""
+
+    status = 409
+
+
+class TooLarge(TradeoffError):
+    """The request body is over the limit."""
+
+    status = 413
+
+
+class Unprocessable(TradeoffError):
+    """The request is well formed but cannot be carried out now."""
+
+    status = 422
+
+
+class Unavailable(TradeoffError):
+    """The service cannot answer at the moment; try again shortly."""
+
+    status = 503
+
+
+class StartError(TradeoffError):
+    """A part of Tradeoff cannot start."""
