@@ -1,0 +1,99 @@
+"""Bring a database's schema up to date, and tell which version it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, pool, text
+
+from tradeoff.errors import StartError
+from tradeoff.store.database import driver_url
+
+#: Any two `tradeoff migrate` take turns by it; the number itself means nothing.
+ADVISORY_LOCK = 7_236_151
+
+
+def upgrade(url: str) -> None:
+    """Bring the schema at `url` to `head()`; does nothing when it is there already.
+
+    Several processes may call this at once: one works, the others wait for it.
+
+    Raises:
+        StartError: when the database is newer than this program.
+    """
+    engine = create_engine(driver_url(url), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("select pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+        connection.commit()
+        try:
+            refuse_newer(MigrationContext.configure(connection).get_current_revision())
+            connection.commit()
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+        finally:
+            connection.rollback()
+            connection.execute(text("select pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
+            connection.commit()
+    engine.dispose()
+
+
+def current(url: str) -> str | None:
+    """The revision of the database at `url`; `None` before the first migration."""
+    engine = create_engine(driver_url(url), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str:
+    """The revision that this program needs."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+def check(url: str) -> None:
+    """Refuse to work on a schema that is not `head()`.
+
+    Raises:
+        StartError: when it is older or newer, saying what to do.
+    """
+    revision = current(url)
+    refuse_newer(revision)
+    if revision != head():
+        raise StartError(
+            f"The database is at version {revision or 'none'} and this program needs {head()}; "
+            "run `tradeoff migrate` first"
+        )
+
+
+def refuse_newer(revision: str | None) -> None:
+    """Stop when `revision` is none that this program knows.
+
+    Raises:
+        StartError: then.
+    """
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise StartError(
+            f"The database is at version {revision}, which is newer than this program knows; "
+            "install the release of Tradeoff that made it, or a later one"
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_location()).replace("%", "%%"))
+    return config
+
+
+def _location() -> Path:
+    """The migrations: inside the installed package, else at the top of the repository."""
+    package = Path(__file__).resolve().parents[1]
+    packaged = package / "migrations"
+    return packaged if packaged.is_dir() else package.parents[1] / "migrations"

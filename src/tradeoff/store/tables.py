@@ -1,0 +1,254 @@
+"""Every table on one page.
+
+    organizations ─< clients ─< tokens ─< idempotency_keys
+                        │
+                        └──< experiments ─< suggestions
+                                   └─────< observations
+
+The queue's own tables live in the schema `jobs` and belong to procrastinate; a migration makes
+them. Each rule that a race could break is a constraint here, by name, and the code that can meet
+the violation names it too. Times are the database's clock.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.store.columns import SpecColumn
+
+#: The queue keeps its tables in a schema of its own.
+QUEUE_SCHEMA = "jobs"
+#: No two open suggestions of an experiment are equal; see `store.suggestions`.
+UNIQUE_OPEN = "ix_suggestions_unique_open"
+
+
+class Base(DeclarativeBase):
+    """What the tables have in common."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads a plain dictionary
+        int: BigInteger,
+        str: Text,
+        datetime.datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB(none_as_null=True),
+        ExperimentSpec: SpecColumn,
+    }
+
+
+class Organization(Base):
+    """Those who share an installation and a bill."""
+
+    __tablename__ = "organizations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+
+
+class Client(Base):
+    """A team: what belongs to one client does not exist for another."""
+
+    __tablename__ = "clients"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id"), index=True)
+    name: Mapped[str]
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    deleted: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+
+
+class Token(Base):
+    """A key to the API; only its hash is kept."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (
+        CheckConstraint("role in ('read', 'write', 'admin')", name="role"),
+        # Authentication of every request.
+        Index("ix_tokens_unique_hash", "hash", unique=True),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"), index=True)
+    #: SHA-256 of the secret.
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    #: The first characters of the secret, for people to tell tokens apart.
+    prefix: Mapped[str]
+    name: Mapped[str | None]
+    role: Mapped[str]
+    #: A development token makes development experiments, which get random points.
+    development: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    #: When set, the token reaches this experiment alone.
+    experiment_id: Mapped[int | None] = mapped_column(ForeignKey("experiments.id"), index=True)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    expires: Mapped[datetime.datetime | None]
+    revoked: Mapped[datetime.datetime | None]
+
+
+class Experiment(Base):
+    """What is optimised, how far it has come, and what the engine remembers of it."""
+
+    __tablename__ = "experiments"
+    __table_args__ = (
+        CheckConstraint("state in ('active', 'deleted')", name="state"),
+        # The lists of a client, by id and by last change.
+        Index("ix_experiments_client_id_id", "client_id", "id"),
+        Index("ix_experiments_client_id_updated", "client_id", "updated", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    name: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default="active", default="active")
+    development: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    spec: Mapped[ExperimentSpec]
+    #: Parameters and categories that were removed: `{"parameters": {name: parameter},
+    #: "categories": {parameter: {category: enum_index}}}`. Their numbers are never given anew.
+    retired: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    #: Named so because `metadata` is SQLAlchemy's own.
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    updated: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    #: Grows with every observation made, changed or deleted.
+    revision: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    #: Observations that are not deleted, and the failed among them.
+    observation_count: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    failure_count: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    #: Everything random about this experiment follows from it.
+    seed: Mapped[int]
+    #: How many points of the space-filling (or random, or grid) sequence are used up.
+    design_position: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    #: A refresh may write its result only while this is what it read: the newest one wins.
+    fit_epoch: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    #: When the last refresh began; what was handed out since tells the demand.
+    refreshed: Mapped[datetime.datetime | None]
+    #: `engine.state.State` as JSON.
+    engine_state: Mapped[dict[str, Any] | None]
+
+
+class Suggestion(Base):
+    """A configuration on its way: queued or ready, open, closed."""
+
+    __tablename__ = "suggestions"
+    __table_args__ = (
+        CheckConstraint("state in ('queued', 'ready', 'open', 'closed')", name="state"),
+        # No two open suggestions of an experiment are equal. `repeat` is above 0 only when the
+        # space is used up or the caller gave the assignments.
+        Index(
+            UNIQUE_OPEN,
+            "experiment_id",
+            "assignments_hash",
+            "repeat",
+            unique=True,
+            postgresql_where=text("state = 'open' and not deleted"),
+        ),
+        # Taking the best ready one.
+        Index(
+            "ix_suggestions_ready",
+            "experiment_id",
+            "rank",
+            postgresql_where=text("state in ('queued', 'ready') and not deleted"),
+        ),
+        # The list of handed-out suggestions; the newest first.
+        Index(
+            "ix_suggestions_listed",
+            "experiment_id",
+            "id",
+            postgresql_where=text("state in ('open', 'closed')"),
+        ),
+        # Demand since the last refresh.
+        Index("ix_suggestions_opened", "experiment_id", "opened"),
+    )
+
+    #: Given anew when the suggestion is handed out, so that ids follow that order.
+    id: Mapped[int] = mapped_column(primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
+    state: Mapped[str]
+    deleted: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    assignments: Mapped[dict[str, Any]]
+    assignments_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    repeat: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+    #: How it was made: model, space_filling, random, grid, queued, user.
+    source: Mapped[str]
+    #: Place in its buffer, best first.
+    rank: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+    #: `experiment.revision` and number of observations when it was computed.
+    revision: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    observations_seen: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    computed: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    #: Why this point: predictions, probability of success, engine version and seed.
+    explanation: Mapped[dict[str, Any] | None]
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    #: When it was handed out.
+    opened: Mapped[datetime.datetime | None]
+
+
+class Observation(Base):
+    """What a training reported."""
+
+    __tablename__ = "observations"
+    __table_args__ = (
+        # Lists, history and counts of an experiment.
+        Index("ix_observations_experiment_id_id", "experiment_id", "id"),
+        # Has this configuration been tried?
+        Index("ix_observations_assignments", "experiment_id", "assignments_hash"),
+        Index("ix_observations_suggestion_id", "suggestion_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
+    suggestion_id: Mapped[int | None] = mapped_column(ForeignKey("suggestions.id"))
+    assignments: Mapped[dict[str, Any]]
+    assignments_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    #: `{metric key: {"value": number, "value_stddev": number or null}}`; empty when failed.
+    values: Mapped[dict[str, Any]]
+    failed: Mapped[bool] = mapped_column(Boolean)
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    deleted: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+
+
+class IdempotencyKey(Base):
+    """A request that took effect, and the answer it got: a retry gets the same one."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        PrimaryKeyConstraint("token_id", "key", name="pk_idempotency_keys"),
+        # The purge of old ones.
+        Index("ix_idempotency_keys_created", "created"),
+    )
+
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
+    key: Mapped[str]
+    #: SHA-256 of method, path and body.
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    status: Mapped[int] = mapped_column(Integer)
+    answer: Mapped[bytes] = mapped_column(LargeBinary)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
