@@ -176,6 +176,17 @@ def stop(data_dir: Path) -> bool:
         raise errors.StartError(f"Postgres in {data} does not stop. Look at its processes: {pids}.")
 
 
+def remove(data_dir: Path) -> None:
+    """Stop the server of a data directory and delete its whole database."""
+    stop(data_dir)
+    home = data_dir.expanduser().absolute() / "postgres"
+    if home.is_symlink():
+        shutil.rmtree(home.resolve())
+        home.unlink()
+    elif home.exists():
+        shutil.rmtree(home)
+
+
 def _make(data_dir: Path) -> Path:
     data_dir = data_dir.expanduser().absolute()
     try:
