@@ -1,0 +1,127 @@
+"""Queries of experiments."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select, update
+
+from tradeoff.errors import NotFound
+from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.store.database import Session
+from tradeoff.store.tables import Experiment
+
+
+def insert(
+    session: Session,
+    *,
+    client_id: int,
+    name: str,
+    spec: ExperimentSpec,
+    metadata: dict[str, Any] | None,
+    development: bool,
+    seed: int,
+) -> Experiment:
+    """A new experiment without suggestions."""
+    row = Experiment(
+        client_id=client_id,
+        name=name,
+        spec=spec,
+        retired={},
+        metadata_=metadata,
+        development=development,
+        seed=seed,
+    )
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return row
+
+
+def get(session: Session, experiment_id: int) -> Experiment:
+    """The experiment with this id, deleted or not.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    row = session.get(Experiment, experiment_id)
+    if row is None:
+        raise NotFound(f"There is no experiment {experiment_id}")
+    return row
+
+
+def lock(session: Session, experiment: Experiment) -> None:
+    """Let this transaction alone change the experiment, and read its newest state.
+
+    Whatever counts on the experiment's row (revision, counters, position in the design) is read
+    after this, so that two requests at once cannot both act on the same numbers.
+    """
+    session.refresh(experiment, with_for_update=True)
+
+
+def touch(session: Session, experiment: Experiment) -> None:
+    """Note that something about the experiment changed now."""
+    experiment.updated = session.scalar(select(func.now()))  # type: ignore[assignment]  # now() is never null
+    session.flush()
+
+
+def listing(
+    client_id: int,
+    *,
+    state: str = "active",
+    search: str | None = None,
+    development: bool | None = None,
+    experiment_id: int | None = None,
+    period_start: datetime.datetime | None = None,
+    period_end: datetime.datetime | None = None,
+) -> Select[Experiment]:
+    """The experiments of a client.
+
+    Args:
+        client_id: whose.
+        state: `active`, `deleted` or `all`.
+        search: part of the name, in any case.
+        development: only development or only production ones.
+        experiment_id: only this one, for a token that is bound to it.
+        period_start: created then or later.
+        period_end: created before then.
+    """
+    # ix_experiments_client_id_id and ix_experiments_client_id_updated
+    query = select(Experiment).where(Experiment.client_id == client_id)
+    if state != "all":
+        query = query.where(Experiment.state == state)
+    if search:
+        query = query.where(Experiment.name.icontains(search, autoescape=True))
+    if development is not None:
+        query = query.where(Experiment.development == development)
+    if experiment_id is not None:
+        query = query.where(Experiment.id == experiment_id)
+    if period_start is not None:
+        query = query.where(Experiment.created >= period_start)
+    if period_end is not None:
+        query = query.where(Experiment.created < period_end)
+    return query
+
+
+def begin_refresh(session: Session, experiment_id: int) -> int:
+    """Note that a refresh begins now, and give its epoch: the newest one may write its result."""
+    return session.execute(
+        update(Experiment)
+        .where(Experiment.id == experiment_id)
+        .values(fit_epoch=Experiment.fit_epoch + 1, refreshed=func.now())
+        .returning(Experiment.fit_epoch)
+    ).scalar_one()
+
+
+def update_engine_state(
+    session: Session, experiment_id: int, *, epoch: int, state: dict[str, Any]
+) -> bool:
+    """Keep what the engine remembers; `False` when a newer refresh has begun since."""
+    result = session.execute(
+        update(Experiment)
+        .where(Experiment.id == experiment_id, Experiment.fit_epoch == epoch)
+        .values(engine_state=state)
+        .returning(Experiment.id)
+    )
+    return result.first() is not None

@@ -1,0 +1,140 @@
+"""Queries of observations."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Float, Select, Text, cast, func, insert, select, update
+
+from tradeoff.errors import BadInput, NotFound
+from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.store.database import Session
+from tradeoff.store.tables import Observation
+
+
+def insert_many(session: Session, rows: Sequence[dict[str, Any]]) -> list[Observation]:
+    """Keep observations; the answer has the order of `rows`."""
+    statement = insert(Observation).returning(Observation, sort_by_parameter_order=True)
+    return list(session.scalars(statement, rows))
+
+
+def get(session: Session, experiment_id: int, observation_id: int) -> Observation:
+    """One observation.
+
+    Raises:
+        NotFound: when there is none, it was deleted, or belongs to another experiment.
+    """
+    row = session.get(Observation, observation_id)
+    if row is None or row.deleted or row.experiment_id != experiment_id:
+        raise NotFound(f"There is no observation {observation_id} in this experiment")
+    return row
+
+
+def listing(experiment_id: int, *, deleted: bool | None = False) -> Select[Observation]:
+    """The observations of an experiment; `deleted` of `None` gives both kinds."""
+    # ix_observations_experiment_id_id
+    query = select(Observation).where(Observation.experiment_id == experiment_id)
+    return query if deleted is None else query.where(Observation.deleted == deleted)
+
+
+def sort_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
+    """What a client's `sort` orders observations by.
+
+    Args:
+        spec: of the experiment.
+        name: `id`, `timestamp`, `value`, `value-METRIC`, `value_stddev`, `value_stddev-METRIC` or
+            `parameter-NAME`.
+
+    Raises:
+        BadInput: for any other name.
+    """
+    if name == "id":
+        return Observation.id.expression
+    if name == "timestamp":
+        return Observation.created.expression
+    field, dash, rest = name.partition("-")
+    if field in ("value", "value_stddev"):
+        keys = [metric.key for metric in spec.metrics]
+        if not dash and len(keys) == 1:
+            rest = keys[0]
+        elif not dash or rest not in keys:
+            raise BadInput(f"sort: name one of the metrics, as {field}-METRIC, not {name!r}")
+        return cast(Observation.values[rest][field].astext, Float)
+    if field == "parameter" and dash:
+        return _parameter_key(spec, rest)
+    raise BadInput(
+        "sort: must be id, timestamp, value, value-METRIC, value_stddev, value_stddev-METRIC or "
+        f"parameter-NAME, not {name!r}"
+    )
+
+
+def _parameter_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
+    for parameter in spec.parameters:
+        if parameter.name == name:
+            value = Observation.assignments[name].astext
+            return cast(value, Text if parameter.type == "categorical" else Float)
+    if any(conditional.name == name for conditional in spec.conditionals):
+        return cast(Observation.assignments[name].astext, Text)
+    raise BadInput(f"sort: there is no parameter {name!r}")
+
+
+def list_successful(session: Session, experiment_id: int) -> Sequence[Any]:
+    """Columns `id`, `values`, `assignments` of every successful observation, oldest first."""
+    # ix_observations_experiment_id_id
+    query = (
+        select(Observation.id, Observation.values, Observation.assignments)
+        .where(
+            Observation.experiment_id == experiment_id,
+            ~Observation.deleted,
+            ~Observation.failed,
+        )
+        .order_by(Observation.id)
+    )
+    return session.execute(query).all()
+
+
+def list_by_id(session: Session, ids: Collection[int]) -> dict[int, Observation]:
+    """The observations with these ids."""
+    rows = session.scalars(select(Observation).where(Observation.id.in_(ids)))
+    return {row.id: row for row in rows}
+
+
+def list_ends(session: Session, experiment_ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """The first and the last observation id of each experiment that has one."""
+    # ix_observations_experiment_id_id
+    query = (
+        select(Observation.experiment_id, func.min(Observation.id), func.max(Observation.id))
+        .where(Observation.experiment_id.in_(experiment_ids), ~Observation.deleted)
+        .group_by(Observation.experiment_id)
+    )
+    return {row[0]: (row[1], row[2]) for row in session.execute(query)}
+
+
+def find_best(
+    session: Session, experiment_id: int, *, metric_key: str, maximize: bool
+) -> int | None:
+    """The id of the success with the best value of one metric; the first of equals."""
+    value = cast(Observation.values[metric_key]["value"].astext, Float)
+    query = (
+        select(Observation.id)
+        .where(
+            Observation.experiment_id == experiment_id,
+            ~Observation.deleted,
+            ~Observation.failed,
+        )
+        .order_by(value.desc() if maximize else value.asc(), Observation.id)
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
+def update_deleted(session: Session, experiment_id: int) -> int:
+    """Delete all observations of an experiment; gives how many there were."""
+    result = session.execute(
+        update(Observation)
+        .where(Observation.experiment_id == experiment_id, ~Observation.deleted)
+        .values(deleted=True)
+        .returning(Observation.id)
+    )
+    return len(result.all())
