@@ -1,0 +1,169 @@
+"""Who is asking, and how far they may reach.
+
+A thing that a token may not see does not exist for it: the answer is the same 404 as for an id
+that was never given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import string
+import zlib
+from dataclasses import dataclass
+
+from tradeoff.errors import NotAllowed, NotAuthenticated, NotFound
+from tradeoff.store import accounts, experiments, tables
+from tradeoff.store.database import Session
+
+TOKEN_PREFIX = "tdo_"
+#: 43 characters of 62 hold 256 bits.
+TOKEN_LENGTH = 43
+ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+#: So much of a secret is kept readable, for people to tell tokens apart.
+SHOWN_LENGTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a request comes from.
+
+    Attributes:
+        token_id: the token that was shown.
+        client_id: whose it is.
+        organization_id: whose client that is.
+        role: `read`, `write` or `admin`.
+        development: the token makes and reaches development experiments only.
+        experiment_id: the one experiment that the token reaches; `None` for all of the client.
+    """
+
+    token_id: int
+    client_id: int
+    organization_id: int
+    role: str
+    development: bool
+    experiment_id: int | None
+
+
+def make_secret() -> str:
+    """A new token: 256 random bits with a checksum, so that scanners recognise a leaked one."""
+    body = "".join(secrets.choice(ALPHABET) for _ in range(TOKEN_LENGTH))
+    return f"{TOKEN_PREFIX}{body}{zlib.crc32(body.encode()):08x}"
+
+
+def hash_secret(secret: str) -> bytes:
+    """What is kept of a token; a slow hash adds nothing to 256 random bits."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def authenticate(session: Session, secret: str | None) -> Principal:
+    """The principal behind a token.
+
+    Raises:
+        NotAuthenticated: without a token.
+        NotAllowed: when it is unknown, revoked or expired.
+    """
+    if not secret:
+        raise NotAuthenticated
+    digest = hash_secret(secret)
+    found = accounts.find_token(session, digest)
+    if found is None:
+        raise NotAllowed("This API token is not known.", token_status="revoked")
+    token, client, is_expired = found
+    if not hmac.compare_digest(token.hash, digest) or token.revoked is not None:
+        raise NotAllowed("This API token was revoked.", token_status="revoked")
+    if is_expired:
+        raise NotAllowed("This API token has expired.", token_status="expired")
+    if client.deleted:
+        raise NotAllowed("The client of this API token was deleted.", token_status="revoked")
+    return Principal(
+        token_id=token.id,
+        client_id=client.id,
+        organization_id=client.organization_id,
+        role=token.role,
+        development=token.development,
+        experiment_id=token.experiment_id,
+    )
+
+
+def require_write(principal: Principal) -> None:
+    """Stop a token that may only read.
+
+    Raises:
+        NotAllowed: then.
+    """
+    if principal.role == "read":
+        raise NotAllowed(
+            "This API token may read and not write.", token_status="invalid_permissions"
+        )
+
+
+def get_experiment(
+    session: Session, principal: Principal, experiment_id: int, *, write: bool = False
+) -> tables.Experiment:
+    """An experiment that the principal may see, and with `write` change; deleted ones included.
+
+    Raises:
+        NotFound: when there is none for this principal.
+        NotAllowed: when it may be seen and not changed, or belongs to the other kind of token.
+    """
+    missing = NotFound(f"There is no experiment {experiment_id}")
+    try:
+        row = experiments.get(session, experiment_id)
+    except NotFound:
+        raise missing from None
+    bound_elsewhere = principal.experiment_id not in (None, experiment_id)
+    if row.client_id != principal.client_id or bound_elsewhere:
+        raise missing
+    if row.development != principal.development:
+        kind = "a development" if row.development else "a production"
+        raise NotAllowed(
+            f"Experiment {experiment_id} is {kind} experiment, and this token is not for those.",
+            token_status="invalid_permissions",
+        )
+    if write:
+        require_write(principal)
+    return row
+
+
+def get_client(
+    session: Session, principal: Principal, client_id: int, *, write: bool = False
+) -> tables.Client:
+    """A client that the principal belongs to.
+
+    Raises:
+        NotFound: when there is none for this principal.
+        NotAllowed: when the token may not do that here.
+    """
+    if client_id != principal.client_id:
+        raise NotFound(f"There is no client {client_id}")
+    require_whole_client(principal)
+    if write:
+        require_write(principal)
+    return accounts.get_client(session, client_id)
+
+
+def require_whole_client(principal: Principal) -> None:
+    """Stop a token that is bound to one experiment.
+
+    Raises:
+        NotAllowed: then.
+    """
+    if principal.experiment_id is not None:
+        raise NotAllowed(
+            f"This API token reaches experiment {principal.experiment_id} alone.",
+            token_status="invalid_permissions",
+        )
+
+
+def get_token(session: Session, principal: Principal, which: str) -> tables.Token:
+    """The token that is asking, by the word `self` or by its own secret.
+
+    Raises:
+        NotFound: for any other.
+    """
+    own = accounts.get_token(session, principal.token_id)
+    if which == "self" or hmac.compare_digest(hash_secret(which), own.hash):
+        return own
+    raise NotFound("There is no such token")

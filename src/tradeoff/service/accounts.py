@@ -1,0 +1,85 @@
+"""Clients and their tokens."""
+
+from __future__ import annotations
+
+import datetime
+
+from tradeoff.errors import BadInput, NotFound
+from tradeoff.service.access import SHOWN_LENGTH, TOKEN_PREFIX, hash_secret, make_secret
+from tradeoff.spec.values import check_name
+from tradeoff.store import accounts, experiments, tables
+from tradeoff.store.database import Session
+
+ROLES = ("read", "write", "admin")
+
+
+def create_client(session: Session, *, name: str) -> tuple[tables.Client, dict[str, str]]:
+    """A new client with its first two tokens.
+
+    Returns:
+        The client, and the secrets of its `api` and its `development` token: to be shown now,
+        since they are not kept.
+
+    Raises:
+        BadInput: when the name is not one.
+    """
+    try:
+        client = accounts.insert_client(session, name=check_name(name))
+    except ValueError as error:
+        raise BadInput(f"name: {error}") from error
+    _, api = create_token(session, client_id=client.id, role="write", name="api")
+    _, development = create_token(
+        session, client_id=client.id, role="write", name="development", development=True
+    )
+    return client, {"api": api, "development": development}
+
+
+def create_token(
+    session: Session,
+    *,
+    client_id: int,
+    role: str = "write",
+    name: str | None = None,
+    experiment_id: int | None = None,
+    development: bool = False,
+    expires: datetime.datetime | None = None,
+) -> tuple[tables.Token, str]:
+    """A new token of a client.
+
+    Returns:
+        The token and its secret: to be shown now, since only its hash is kept.
+
+    Raises:
+        BadInput: when there is no such role.
+        NotFound: when there is no such client, or the experiment is not the client's.
+    """
+    if role not in ROLES:
+        raise BadInput(f"role: must be one of {', '.join(ROLES)}, not {role!r}")
+    accounts.get_client(session, client_id)
+    if experiment_id is not None:
+        experiment = experiments.get(session, experiment_id)
+        if experiment.client_id != client_id:
+            raise NotFound(f"There is no experiment {experiment_id}")
+    secret = make_secret()
+    token = accounts.insert_token(
+        session,
+        client_id=client_id,
+        hash=hash_secret(secret),
+        prefix=secret[: len(TOKEN_PREFIX) + SHOWN_LENGTH],
+        role=role,
+        name=name,
+        development=development,
+        experiment_id=experiment_id,
+        expires=expires,
+    )
+    return token, secret
+
+
+def revoke_token(session: Session, token_id: int) -> None:
+    """End a token at once, in every process.
+
+    Raises:
+        NotFound: when there is none with this id that still works.
+    """
+    if not accounts.update_revoked(session, token_id):
+        raise NotFound(f"There is no active token {token_id}")

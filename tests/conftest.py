@@ -1,0 +1,130 @@
+"""A real Postgres for everybody: one server a run, one fresh database a test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from sqlalchemy.engine import make_url
+
+# Threads of linear algebra only fight each other on small machines.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an embedded Postgres that lives as long as the run."""
+    embedded = pytest.importorskip("tradeoff.store.embedded")
+    folder = tmp_path_factory.mktemp("tradeoff")
+    server = embedded.start(folder)
+    yield server.url
+    data = (folder / "postgres").resolve()
+    embedded.stop(folder)
+    shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> str:
+    """The name of a database with every migration applied, to be copied."""
+    from tradeoff.store import migrations
+
+    name = "template_" + uuid.uuid4().hex[:8]
+    _administer(postgres_url, "create database {}", name)
+    migrations.upgrade(_url_of(postgres_url, name))
+    return name
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template: str) -> Iterator[str]:
+    """The address of an empty, migrated database of this test's own."""
+    name = "test_" + uuid.uuid4().hex[:12]
+    _administer(postgres_url, "create database {} template {}", name, template)
+    yield _url_of(postgres_url, name)
+    _administer(postgres_url, "drop database {} with (force)", name)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[object]:
+    """A `store.database.Database` on `database_url`."""
+    from tradeoff.store.database import connect
+
+    connected = connect(database_url)
+    yield connected
+    connected.dispose()
+
+
+@dataclass(frozen=True)
+class Account:
+    """A client and the secrets of its tokens."""
+
+    client_id: int
+    token: str
+    development_token: str
+
+
+@pytest.fixture
+def account(database: object) -> Account:
+    """A client with its first tokens."""
+    from tests.builders import make_account
+
+    return make_account(database, "Acme")
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """The real app behind a real socket, with a real worker when the test asked for one."""
+
+    url: str
+    token: str
+    client_id: int
+    database_url: str
+
+
+@pytest.fixture
+def live_server(database_url: str, account: Account, tmp_path: Path) -> Iterator[LiveServer]:
+    """The API over HTTP on a free port, without a worker."""
+    import uvicorn
+
+    from tradeoff.config import Settings
+    from tradeoff.server import create_app
+
+    settings = Settings(database_url=database_url, data_dir=tmp_path, suggestion_wait_seconds=0.2)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = uvicorn.Config(
+        create_app(settings), host="127.0.0.1", port=port, log_level="warning", lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started:
+        assert thread.is_alive(), "the server ended before it answered"
+        assert time.monotonic() < deadline, "the server did not start"
+        time.sleep(0.02)
+    yield LiveServer(f"http://127.0.0.1:{port}", account.token, account.client_id, database_url)
+    server.should_exit = True
+    thread.join(timeout=20)
+
+
+def _administer(url: str, statement: str, *names: str) -> None:
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))
+    connection.close()
+
+
+def _url_of(server_url: str, name: str) -> str:
+    return make_url(server_url).set(database=name).render_as_string(hide_password=False)
