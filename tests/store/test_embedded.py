@@ -50,14 +50,14 @@ def setting(url: str, name: str) -> str:
 def start_in_a_process(data_dir: Path, *, uid: int | None = None) -> dict[str, Any]:
     code = textwrap.dedent(
         """
-        import dataclasses, json, os, pathlib, sys
+        import json, os, pathlib, sys
         from tradeoff.store import embedded
         if sys.argv[2:]:  # only now, since the interpreter may lie where that user cannot read
             os.setgroups([])
             os.setgid(int(sys.argv[2]))
             os.setuid(int(sys.argv[2]))
         server = embedded.start(pathlib.Path(sys.argv[1]))
-        print(json.dumps(dataclasses.asdict(server), default=str))
+        print(json.dumps({"pid": server.pid, "url": server.url, "started": server.started}))
         """
     )
     answer = subprocess.run(
@@ -201,10 +201,26 @@ def test_stop_does_not_wait_for_clients(data_dir: Path) -> None:
     server = embedded.start(data_dir)
 
     with closing(psycopg2.connect(server.url)):
-        assert server.count_clients() == 1
+        assert server.count_others() == 1
         began = time.monotonic()
         assert server.stop()
         assert time.monotonic() - began < 10
+
+
+def test_last_one_to_leave_stops_the_server(data_dir: Path) -> None:
+    first, second = embedded.start(data_dir), embedded.start(data_dir)
+
+    assert not first.leave()
+    assert second.is_running()
+    assert second.leave()
+    assert not second.is_running()
+
+
+def test_leaving_a_server_that_was_killed(data_dir: Path) -> None:
+    server = embedded.start(data_dir)
+    os.kill(server.pid, signal.SIGKILL)
+
+    assert server.leave()
 
 
 def test_find_running_starts_nothing(data_dir: Path) -> None:

@@ -23,14 +23,15 @@ import signal
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
 import psutil
 import psycopg2
+import psycopg2.extensions
 
 from tradeoff import errors
 from tradeoff.store import programs
@@ -66,9 +67,13 @@ include_if_exists = '{local}'
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class EmbeddedPostgres:
-    """A running embedded server."""
+    """A running embedded server, and our hold on it.
+
+    The hold is an open connection: while any process has one, nobody's `leave` stops the server.
+    It ends with the process, however that ends.
+    """
 
     #: Address for libpq and SQLAlchemy.
     url: str
@@ -79,25 +84,48 @@ class EmbeddedPostgres:
     major: int
     #: True if this call started it, False if it ran already and was adopted.
     started: bool
-
-    def stop(self) -> bool:
-        """Stop the server, whoever started it. True if it was running."""
-        return stop(self.data_dir)
+    _hold: psycopg2.extensions.connection = field(repr=False, compare=False)
 
     def is_running(self) -> bool:
         """Tell, cheaply, whether the server's process is still there."""
         return _is_alive(self.pid)
 
-    def count_clients(self) -> int:
-        """Count the connections of others, so that nobody's work is cut off by a stop."""
-        with closing(psycopg2.connect(self.url, connect_timeout=3)) as connection:
-            cursor = connection.cursor()
+    def stop(self) -> bool:
+        """Stop the server, whoever uses it. True if it was running."""
+        self._hold.close()
+        return stop(self.data_dir)
+
+    def leave(self, *, patience_seconds: float = 0.0) -> bool:
+        """Let go of the server, and stop it unless another process uses it.
+
+        Args:
+            patience_seconds: how long to wait for processes that are just ending.
+
+        Returns:
+            True if nobody else used it: then it is stopped.
+        """
+        limit = time.monotonic() + patience_seconds
+        while self.count_others() and time.monotonic() < limit:
+            time.sleep(0.05)
+        with _locked(self.data_dir):
+            used = self.count_others() > 0
+            self._hold.close()
+            if not used:
+                _stop(self.data_dir)
+        return not used
+
+    def count_others(self) -> int:
+        """Count the connections to the server but our own hold; 0 if it is down."""
+        try:
+            cursor = self._hold.cursor()
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity"
                 " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
             )
             row = cursor.fetchone()
-            return int(row[0]) if row else 0
+        except psycopg2.Error:
+            return 0
+        return int(row[0]) if row else 0
 
 
 def start(data_dir: Path, *, pg_bin: Path | None = None) -> EmbeddedPostgres:
@@ -117,17 +145,19 @@ def start(data_dir: Path, *, pg_bin: Path | None = None) -> EmbeddedPostgres:
         home = _make_home(data_dir)
         data, socket = home / "data", _socket_folder(home)
         if (running := _adopt(data_dir, data, socket, wait=False)) is not None:
+            _create_database(running)
             return running
         account = programs.find_account(data)
         found = programs.find(account, pg_bin=pg_bin, major=_read_version(data))
         if not data.exists():
             _initialise(data, found)
         elif (running := _adopt(data_dir, data, socket, wait=True)) is not None:
+            _create_database(running)
             return running
         _launch(data_dir, data, socket, found)
         if (running := _adopt(data_dir, data, socket, wait=True, started=True)) is None:
             raise errors.StartError(_explain(data_dir, "Postgres stopped right after its start"))
-        _create_database(socket)
+        _create_database(running)
         return running
 
 
@@ -158,22 +188,7 @@ def stop(data_dir: Path) -> bool:
     if not (data_dir / "postgres").exists():
         return False
     with _locked(data_dir):
-        data = (data_dir / "postgres").resolve() / "data"
-        if not (servers := _processes_in(data)):
-            return False
-        # SIGINT is Postgres' "fast" stop: roll back, disconnect, write the checkpoint.
-        # SIGQUIT is a crash that the next start recovers from; nothing committed is lost.
-        for asked, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 10.0)):
-            _signal_parents(servers, asked)
-            limit = time.monotonic() + seconds
-            while servers := _processes_in(data):
-                if time.monotonic() > limit:
-                    break
-                time.sleep(0.05)
-            else:
-                return True
-        pids = ", ".join(str(process.pid) for process in servers)
-        raise errors.StartError(f"Postgres in {data} does not stop. Look at its processes: {pids}.")
+        return _stop(data_dir)
 
 
 def remove(data_dir: Path) -> None:
@@ -198,6 +213,25 @@ def _make(data_dir: Path) -> Path:
             "--data-dir or TRADEOFF_DATA_DIR."
         ) from error
     return data_dir
+
+
+def _stop(data_dir: Path) -> bool:
+    data = (data_dir / "postgres").resolve() / "data"
+    if not (servers := _processes_in(data)):
+        return False
+    # SIGINT is Postgres' "fast" stop: roll back, disconnect, write the checkpoint.
+    # SIGQUIT is a crash that the next start recovers from; nothing committed is lost.
+    for asked, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 10.0)):
+        _signal_parents(servers, asked)
+        limit = time.monotonic() + seconds
+        while servers := _processes_in(data):
+            if time.monotonic() > limit:
+                break
+            time.sleep(0.05)
+        else:
+            return True
+    pids = ", ".join(str(process.pid) for process in servers)
+    raise errors.StartError(f"Postgres in {data} does not stop. Look at its processes: {pids}.")
 
 
 @contextmanager
@@ -330,10 +364,10 @@ def _adopt(
     """
     limit = time.monotonic() + RECOVERY_SECONDS
     while True:
-        if (found := _ask(data, socket)) is not None:
-            return EmbeddedPostgres(
-                address(socket), data_dir, pid=found[0], major=found[1], started=started
-            )
+        if (hold := _connect(data, socket)) is not None:
+            pid = int((data / "postmaster.pid").read_text().split("\n")[0])
+            major = hold.server_version // 10000
+            return EmbeddedPostgres(address(socket), data_dir, pid, major, started, hold)
         if not wait or not (working := _processes_in(data)):
             return None
         if time.monotonic() > limit:
@@ -345,23 +379,27 @@ def _adopt(
         time.sleep(0.1)
 
 
-def _ask(data: Path, socket: Path) -> tuple[int, int] | None:
-    """Ask the server for its process id and major version; `None` if it does not answer for us."""
+def _connect(data: Path, socket: Path) -> psycopg2.extensions.connection | None:
+    """Connect to the server of a data folder; `None` if it does not answer."""
     if not (socket / f".s.PGSQL.{PORT}").exists():
         return None
+    connection = None
     try:
-        with closing(
-            psycopg2.connect(address(socket, "postgres"), connect_timeout=3)
-        ) as connection:
-            cursor = connection.cursor()
-            cursor.execute("SHOW data_directory")
-            row = cursor.fetchone()
-            pid = int((data / "postmaster.pid").read_text().split("\n")[0])
-            if row is None or not data.samefile(row[0]):
-                return None
-            return pid, connection.server_version // 10000
-    except (psycopg2.Error, OSError, ValueError):
-        return None
+        # Not to our own database: nobody could drop or restore that under an open connection.
+        connection = psycopg2.connect(
+            address(socket, "postgres"), connect_timeout=3, application_name="tradeoff-hold"
+        )
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("SHOW data_directory")
+        row = cursor.fetchone()
+        if row is not None and data.samefile(row[0]):
+            return connection
+    except (psycopg2.Error, OSError):
+        pass
+    if connection is not None:
+        connection.close()
+    return None
 
 
 def address(socket: Path, database: str = NAME) -> str:
@@ -369,16 +407,12 @@ def address(socket: Path, database: str = NAME) -> str:
     return f"postgresql://{NAME}@/{database}?host={quote(str(socket), safe='/')}&port={PORT}"
 
 
-def _create_database(socket: Path) -> None:
+def _create_database(server: EmbeddedPostgres) -> None:
     try:
-        with closing(
-            psycopg2.connect(address(socket, "postgres"), connect_timeout=10)
-        ) as connection:
-            connection.autocommit = True
-            cursor = connection.cursor()
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (NAME,))
-            if cursor.fetchone() is None:
-                cursor.execute(f"CREATE DATABASE {NAME}")
+        cursor = server._hold.cursor()
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (NAME,))
+        if cursor.fetchone() is None:
+            cursor.execute(f"CREATE DATABASE {NAME}")
     except psycopg2.Error as error:
         raise errors.StartError(
             f"Postgres runs, but the database cannot be made: {error}"

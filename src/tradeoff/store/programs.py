@@ -91,6 +91,8 @@ def run_as(
             env=ENVIRONMENT,
             check=False,
             umask=0o077,
+            # Ctrl-C at the terminal is for us, not for a program half-way through its work.
+            process_group=0,
             user=account.uid,
             group=account.gid,
             extra_groups=None if account.uid is None else [],
