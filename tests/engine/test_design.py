@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.engine.specs import ALL, MIXED, NARROW, category, double, integer, spec_of, specs
+from tradeoff.engine import design
+from tradeoff.engine.space import Space
+from tradeoff.spec.experiment import ExperimentSpec
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_sequence_is_one_however_it_is_cut(name: str) -> None:
+    spec = ALL[name]
+
+    whole = design.space_filling(spec, seed=3, start=0, count=100)
+    parts = [design.space_filling(spec, seed=3, start=s, count=20) for s in range(0, 100, 20)]
+
+    assert [point for part in parts for point in part] == whole
+    assert design.space_filling(spec, seed=4, start=0, count=100) != whole
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_points_are_permitted_and_distinct(name: str) -> None:
+    spec = ALL[name]
+
+    points = design.space_filling(spec, seed=0, start=0, count=80)
+
+    assert len({tuple(sorted(point.items())) for point in points}) == 80
+    for point in points:
+        assert spec.check_assignments(point) == point
+
+
+@given(specs(), st.integers(0, 1000))
+def test_points_of_any_space_are_permitted(spec: ExperimentSpec, seed: int) -> None:
+    points = [
+        *design.space_filling(spec, seed=seed, start=2, count=6),
+        *design.random_points(spec, seed=seed, start=2, count=6),
+    ]
+
+    for point in points:
+        assert spec.check_assignments(point) == point
+
+
+def test_finite_space_is_listed_fully_before_it_repeats() -> None:
+    spec = spec_of(integer("k", 1, 5), category("c", "u", "v", "w"))
+
+    points = design.space_filling(spec, seed=0, start=0, count=30)
+
+    assert len({tuple(point.items()) for point in points[:15]}) == 15
+    assert points[15:] == points[:15]
+
+
+def test_hardly_any_integer_point_meets_the_constraint() -> None:
+    spec = spec_of(
+        integer("a", 0, 1000),
+        integer("b", 0, 1000),
+        linear_constraints=[
+            {
+                "type": "less_than",
+                "threshold": 1,
+                "terms": [{"name": "a", "weight": 1}, {"name": "b", "weight": 1}],
+            }
+        ],
+    )
+
+    points = design.space_filling(spec, seed=0, start=0, count=4)
+
+    assert {(p["a"], p["b"]) for p in points[:3]} == {(0, 0), (0, 1), (1, 0)}
+    assert points[3] == points[0]
+
+
+def test_unmeetable_constraint_still_gets_an_answer() -> None:
+    spec = spec_of(
+        double("a"),
+        double("b"),
+        linear_constraints=[
+            {
+                "type": "greater_than",
+                "threshold": 3,
+                "terms": [{"name": "a", "weight": 1}, {"name": "b", "weight": 1}],
+            }
+        ],
+    )
+
+    assert len(design.space_filling(spec, seed=0, start=0, count=2)) == 2
+    assert len(design.random_points(spec, seed=0, start=0, count=2)) == 2
+
+
+def test_narrow_polytope_is_covered() -> None:
+    space = Space(NARROW)
+    X = space.encode(design.space_filling(NARROW, seed=0, start=0, count=200))
+
+    # Uniform on the simplex below 0.3: every coordinate has mean 0.3 / 7.
+    assert X.mean(axis=0) == pytest.approx(np.full(6, 0.3 / 7), abs=0.012)
+
+
+def test_priors_shape_the_density() -> None:
+    spec = spec_of(
+        double("n", 0, 10, prior={"name": "normal", "mean": 2, "scale": 0.5}),
+        double("b", 0, 10, prior={"name": "beta", "shape_a": 8, "shape_b": 2}),
+    )
+
+    for draw in (design.space_filling, design.random_points):
+        points = draw(spec, seed=1, start=0, count=256)
+        assert np.mean([p["n"] for p in points]) == pytest.approx(2, abs=0.15)  # type: ignore[arg-type]  # doubles
+        assert np.mean([p["b"] for p in points]) == pytest.approx(8, abs=0.25)  # type: ignore[arg-type]  # doubles
+
+
+def test_random_points_do_not_depend_on_the_cut() -> None:
+    whole = design.random_points(MIXED, seed=1, start=0, count=10)
+
+    assert design.random_points(MIXED, seed=1, start=4, count=3) == whole[4:7]
+
+
+def test_grid_varies_the_first_name_fastest_and_wraps() -> None:
+    spec = spec_of(
+        category("b", "x", "y"),
+        {"name": "a", "type": "int", "grid": [1, 2, 3]},
+        type="grid",
+        observation_budget=None,
+    )
+
+    assert design.grid_size(spec) == 6
+    points = [design.grid_point(spec, index) for index in range(8)]
+    assert points[:4] == [
+        {"a": 1, "b": "x"},
+        {"a": 2, "b": "x"},
+        {"a": 3, "b": "x"},
+        {"a": 1, "b": "y"},
+    ]
+    assert points[6:] == points[:2]
+    with pytest.raises(ValueError, match="levels"):
+        design.grid_size(spec_of(double("x")))
+
+
+def test_design_ends_with_enough_successes_or_with_many_results() -> None:
+    spec = spec_of(*[double(f"x{i}") for i in range(8)])
+
+    assert design.initial_size(spec) == 8
+    assert design.initial_size(spec_of(double("x"))) == 5
+    assert design.initial_size(spec_of(*[double(f"x{i}") for i in range(40)])) == 20
+    assert design.is_initial(spec, succeeded=7, failed=0)
+    assert not design.is_initial(spec, succeeded=8, failed=0)
+    assert design.is_initial(spec, succeeded=2, failed=100)
+    assert design.is_initial(spec, succeeded=3, failed=20)
+    assert not design.is_initial(spec, succeeded=3, failed=21)
+
+
+def test_random_experiments_never_leave_the_design() -> None:
+    assert design.is_initial(spec_of(double("x"), type="random"), succeeded=99, failed=0)
+
+
+def test_farthest_keeps_away() -> None:
+    space = Space(spec_of(double("x"), double("y")))
+
+    row = design.farthest(space, np.array([[0.1, 0.1], [0.2, 0.1]]), np.random.default_rng(0))
+
+    assert row.max() > 0.9
+
+
+def test_sample_follows_constraints() -> None:
+    for spec in ALL.values():
+        space = Space(spec)
+        X = design.sample(space, 128, np.random.default_rng(0))
+        assert len(X) >= 32
+        assert space.meets_constraints(X).all()
+        assert np.array_equal(space.snap(X), X)
