@@ -104,6 +104,18 @@ def listing(
     return query
 
 
+def advance_design(session: Session, experiment_id: int, count: int) -> int:
+    """Use up `count` points of the experiment's sequence; gives the index of the first."""
+    after = session.execute(
+        update(Experiment)
+        .where(Experiment.id == experiment_id)
+        .values(design_position=Experiment.design_position + count)
+        .returning(Experiment.design_position)
+        .execution_options(synchronize_session=False)
+    ).scalar_one()
+    return after - count
+
+
 def begin_refresh(session: Session, experiment_id: int) -> int:
     """Note that a refresh begins now, and give its epoch: the newest one may write its result."""
     return session.execute(

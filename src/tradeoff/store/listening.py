@@ -68,7 +68,7 @@ class Listener:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to listen, in a thread that ends with `stop`; a database that is away is no error."""
+        """Begin to listen, in a thread that ends with `stop`; the database may be away."""
         if self._thread is None:
             self._stopping.clear()
             self._thread = threading.Thread(target=self._run, name="listener", daemon=True)

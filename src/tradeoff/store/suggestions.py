@@ -111,6 +111,27 @@ def count_open(session: Session, experiment_id: int) -> int:
     return session.scalar(select(func.count()).where(_expected(experiment_id))) or 0
 
 
+def count_handed_out(session: Session, experiment_id: int) -> int:
+    """How many suggestions are open, whether or not they are still expected back."""
+    # ix_suggestions_unique_open
+    query = select(func.count()).where(
+        Suggestion.experiment_id == experiment_id, Suggestion.state == "open", ~Suggestion.deleted
+    )
+    return session.scalar(query) or 0
+
+
+def count_ready(session: Session, experiment_id: int, *, least_revision: int) -> int:
+    """How many suggestions of at least this revision wait in the buffer."""
+    # ix_suggestions_ready
+    query = select(func.count()).where(
+        Suggestion.experiment_id == experiment_id,
+        Suggestion.state == "ready",
+        ~Suggestion.deleted,
+        Suggestion.revision >= least_revision,
+    )
+    return session.scalar(query) or 0
+
+
 def list_pending(session: Session, experiment_id: int) -> Sequence[dict[str, Any]]:
     """The assignments of the open suggestions that are still expected back, oldest first."""
     query = select(Suggestion.assignments).where(_expected(experiment_id)).order_by(Suggestion.id)

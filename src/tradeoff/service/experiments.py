@@ -1,0 +1,146 @@
+"""Create, change and delete experiments."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from tradeoff.engine import design
+from tradeoff.errors import BadInput
+from tradeoff.service import suggestions
+from tradeoff.service.access import Principal
+from tradeoff.spec import changes as spec_changes
+from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.store import experiments, queue, tables
+from tradeoff.store import suggestions as stored
+from tradeoff.store.database import Session
+
+#: Points drawn to see whether the linear constraints leave room.
+INTERIOR_PROBES = 16
+
+
+def create(
+    session: Session,
+    principal: Principal,
+    *,
+    client_id: int,
+    name: str,
+    spec: ExperimentSpec,
+    metadata: dict[str, Any] | None,
+) -> tables.Experiment:
+    """A new experiment, with its first suggestions ready.
+
+    Raises:
+        BadInput: when no point of the space satisfies the linear constraints.
+    """
+    if not _has_interior(spec):
+        raise BadInput("linear_constraints: no configuration inside the bounds satisfies them all")
+    if spec.type == "grid":
+        spec = spec.model_copy(update={"observation_budget": spec.grid_size})
+    experiment = experiments.insert(
+        session,
+        client_id=client_id,
+        name=name,
+        spec=spec,
+        metadata=metadata,
+        development=principal.development,
+        # 31 bits are a seed for every generator there is.
+        seed=secrets.randbits(31),
+    )
+    suggestions.fill_first_buffer(session, experiment)
+    return experiment
+
+
+def _has_interior(spec: ExperimentSpec) -> bool:
+    """Whether some configuration satisfies the linear constraints, with room to spare.
+
+    Whole numbers may well lie on the boundary; real ones that all do leave no space to search.
+    """
+    if not spec.linear_constraints:
+        return True
+    types = {parameter.name: parameter.type for parameter in spec.parameters}
+    points = design.space_filling(spec, seed=0, start=0, count=INTERIOR_PROBES)
+    return any(
+        all(
+            constraint.is_met(
+                point,  # type: ignore[arg-type]  # the terms are numeric
+                tolerance=1e-9 if types[constraint.terms[0].name] == "int" else -1e-9,
+            )
+            for constraint in spec.linear_constraints
+        )
+        for point in points
+    )
+
+
+def require_active(experiment: tables.Experiment) -> None:
+    """Stop work on a deleted experiment.
+
+    Raises:
+        BadInput: then.
+    """
+    if experiment.state != "active":
+        raise BadInput(
+            f"Experiment {experiment.id} is deleted; set its state to 'active' to go on with it"
+        )
+
+
+def change(session: Session, experiment: tables.Experiment, changes: Mapping[str, Any]) -> None:
+    """Change what was given and leave the rest.
+
+    Args:
+        session: to work with.
+        experiment: to be changed.
+        changes: any of `name`, `state`, `observation_budget`, `parallel_bandwidth`, `metadata`,
+            `metrics` and `parameters`; the last two as JSON objects, see `spec.changes`.
+
+    Raises:
+        BadInput: when something would change that cannot.
+    """
+    experiments.lock(session, experiment)
+    if "name" in changes:
+        experiment.name = changes["name"]
+    if "state" in changes:
+        experiment.state = changes["state"]
+    if "metadata" in changes:
+        experiment.metadata_ = changes["metadata"]
+    before = experiment.spec
+    experiment.spec = _changed_spec(experiment, changes)
+    experiments.touch(session, experiment)
+    if experiment.spec != before:
+        _search_anew(session, experiment, before)
+
+
+def _changed_spec(experiment: tables.Experiment, changes: Mapping[str, Any]) -> ExperimentSpec:
+    spec = experiment.spec
+    if "parallel_bandwidth" in changes:
+        spec = spec.model_copy(update={"parallel_bandwidth": changes["parallel_bandwidth"]})
+    if changes.get("observation_budget") is not None:
+        spec = spec_changes.change_budget(spec, changes["observation_budget"])
+    if "metrics" in changes:
+        spec = spec_changes.change_metrics(spec, changes["metrics"])
+    if "parameters" in changes:
+        spec, experiment.retired = spec_changes.change_parameters(
+            spec, changes["parameters"], experiment.retired
+        )
+    return spec
+
+
+def _search_anew(session: Session, experiment: tables.Experiment, before: ExperimentSpec) -> None:
+    """Let what is prepared follow a changed spec."""
+    if experiment.spec.parameters != before.parameters:
+        # What waits in the buffer may lie outside the new space, and what the engine remembers
+        # is about other dimensions.
+        stored.delete_ready(session, experiment.id)
+        experiment.engine_state = None
+    experiment.revision += 1
+    session.flush()
+    if suggestions.is_modelled(experiment):
+        queue.defer_refresh(session, experiment.id)
+
+
+def delete(session: Session, experiment: tables.Experiment) -> None:
+    """Put an experiment away; it can be fetched and revived, and takes no work meanwhile."""
+    experiments.lock(session, experiment)
+    experiment.state = "deleted"
+    experiments.touch(session, experiment)

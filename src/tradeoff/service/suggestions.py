@@ -1,0 +1,246 @@
+"""Answer "what shall I try next?" at once, and never twice the same.
+
+The model works in the background and leaves its answers in a buffer; asking takes the best one
+that is fresh enough. Where there is none the caller waits a moment, and in the end gets a staler
+one or a space-filling point: there is always an answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tradeoff.engine import design
+from tradeoff.spec.values import Value
+from tradeoff.store import experiments, queue, tables
+from tradeoff.store import suggestions as stored
+from tradeoff.store.database import Session
+from tradeoff.store.suggestions import Draft
+
+logger = logging.getLogger(__name__)
+
+#: Points tried at once when single draws meet used ones only.
+DRAW_BATCH = 64
+DRAW_BATCHES = 8
+MAX_BUFFER = 64
+MIN_BUFFER = 4
+
+
+def is_modelled(experiment: tables.Experiment) -> bool:
+    """Whether a model proposes; otherwise points are drawn when they are asked for."""
+    return experiment.spec.type == "offline" and not experiment.development
+
+
+def is_initial(experiment: tables.Experiment) -> bool:
+    """Whether the space-filling design still goes on."""
+    return design.is_initial(
+        experiment.spec,
+        succeeded=experiment.observation_count - experiment.failure_count,
+        failed=experiment.failure_count,
+    )
+
+
+def fill_first_buffer(session: Session, experiment: tables.Experiment) -> None:
+    """Lay out the initial design of a new experiment, so that it needs no worker to begin."""
+    if not is_modelled(experiment):
+        return
+    count = max(design.initial_size(experiment.spec), MIN_BUFFER)
+    points = _next_points(session, experiment, count)
+    distinct = {stored.hash_assignments(point): point for point in points}
+    drafts = [Draft(point, "space_filling") for point in distinct.values()]
+    stored.put_ready(session, experiment.id, drafts, revision=0, observations_seen=0)
+
+
+def buffer_size(session: Session, experiment: tables.Experiment) -> int:
+    """How many suggestions the next refresh should prepare, by the demand since the last one."""
+    bandwidth = experiment.spec.parallel_bandwidth or 1
+    demand = stored.count_opened_since(session, experiment.id, experiment.refreshed)
+    return min(MAX_BUFFER, max(MIN_BUFFER, 2 * bandwidth, 2 * demand))
+
+
+def fill_buffer(
+    session: Session,
+    experiment_id: int,
+    drafts: Sequence[Draft],
+    *,
+    revision: int,
+    observations_seen: int,
+) -> None:
+    """Replace the buffer by what a refresh computed, and wake everybody who waits for it."""
+    stored.put_ready(
+        session, experiment_id, drafts, revision=revision, observations_seen=observations_seen
+    )
+    stored.notify_ready(session, experiment_id)
+
+
+def serve(
+    session: Session,
+    experiment: tables.Experiment,
+    *,
+    metadata: dict[str, Any] | None = None,
+    accept_stale: bool,
+) -> tables.Suggestion | None:
+    """Hand out the best next configuration.
+
+    Args:
+        session: to work with.
+        experiment: an active one.
+        metadata: the asker's, kept with the suggestion.
+        accept_stale: take an older answer, or a space-filling point, rather than none.
+
+    Returns:
+        The suggestion, now open. `None` when nothing fresh is ready: a refresh is on its way, and
+        `store.listening` tells when to ask again. Never `None` with `accept_stale`.
+    """
+    if experiment.spec.type == "grid":
+        return _draw_from_grid(session, experiment, metadata)
+    if not is_modelled(experiment):
+        return _draw(session, experiment, metadata)
+    if is_initial(experiment):
+        # These points know of no observation, so none of them is ever stale.
+        ready = stored.take_ready(session, experiment.id, least_revision=None, metadata=metadata)
+        return ready or _draw(session, experiment, metadata)
+
+    bandwidth = experiment.spec.parallel_bandwidth or 1
+    lag = max(bandwidth, stored.count_open(session, experiment.id)) - 1
+    fresh = experiment.revision - lag
+    ready = stored.take_ready(session, experiment.id, least_revision=fresh, metadata=metadata)
+    if stored.count_ready(session, experiment.id, least_revision=fresh) < min(
+        bandwidth, MIN_BUFFER
+    ):
+        queue.defer_refresh(session, experiment.id)
+    if ready is not None or not accept_stale:
+        return ready
+    logger.info("nothing fresh is ready", extra={"experiment": experiment.id})
+    ready = stored.take_ready(session, experiment.id, least_revision=None, metadata=metadata)
+    return ready or _draw(session, experiment, metadata)
+
+
+def add(
+    session: Session,
+    experiment: tables.Experiment,
+    assignments: Mapping[str, Any],
+    *,
+    metadata: dict[str, Any] | None = None,
+) -> tables.Suggestion:
+    """Open a suggestion that the user made.
+
+    Raises:
+        BadInput: when the assignments do not fit the space; bounds are not checked.
+    """
+    checked = experiment.spec.check_assignments(assignments)
+    return _open_anyway(session, experiment, Draft(checked, "user"), metadata)
+
+
+def change_metadata(
+    session: Session, suggestion: tables.Suggestion, metadata: dict[str, Any] | None
+) -> None:
+    """Replace the metadata; `None` clears it."""
+    suggestion.metadata_ = metadata
+    session.flush()
+
+
+def delete(session: Session, suggestion: tables.Suggestion) -> None:
+    """Delete one suggestion: it is no longer waited for."""
+    suggestion.deleted = True
+    session.flush()
+
+
+def delete_all(session: Session, experiment: tables.Experiment, *, open_only: bool) -> None:
+    """Delete all suggestions that were handed out, or the open ones alone."""
+    stored.update_deleted(session, experiment.id, open_only=open_only)
+
+
+def _draw(
+    session: Session, experiment: tables.Experiment, metadata: dict[str, Any] | None
+) -> tables.Suggestion:
+    """Open the next point of the experiment's own sequence that was not used."""
+    source = "space_filling" if is_modelled(experiment) else "random"
+    points: Sequence[dict[str, Value]] = []
+    for batch in range(DRAW_BATCHES):
+        # Nearly always the very next point is free; only small spaces need a longer look.
+        points = _next_points(session, experiment, DRAW_BATCH if batch else 1)
+        row = _open_unused(session, experiment, points, source, metadata)
+        if row is not None:
+            return row
+    logger.info("the space is used up", extra={"experiment": experiment.id})
+    draft = Draft(points[0], source, {"space_exhausted": True})
+    return _open_anyway(session, experiment, draft, metadata)
+
+
+def _next_points(
+    session: Session, experiment: tables.Experiment, count: int
+) -> list[dict[str, Value]]:
+    """The next `count` points of the experiment's sequence; nobody else gets the same ones."""
+    start = experiments.advance_design(session, experiment.id, count)
+    draw: Callable[..., list[dict[str, Value]]] = (
+        design.space_filling if is_modelled(experiment) else design.random_points
+    )
+    return draw(experiment.spec, seed=experiment.seed, start=start, count=count)
+
+
+def _draw_from_grid(
+    session: Session, experiment: tables.Experiment, metadata: dict[str, Any] | None
+) -> tables.Suggestion:
+    """Open the next point of the grid; after the last comes the first again."""
+    # Two askers at once must not count the same number of open ones.
+    experiments.lock(session, experiment)
+    handed_out = stored.count_handed_out(session, experiment.id)
+    index = experiment.observation_count + handed_out
+    size = experiment.spec.grid_size
+    if index < size:
+        points = [
+            design.grid_point(experiment.spec, position)
+            for position in range(index, min(index + DRAW_BATCH, size))
+        ]
+        row = _open_unused(session, experiment, points, "grid", metadata)
+        if row is not None:
+            return row
+    draft = Draft(design.grid_point(experiment.spec, index), "grid", {"space_exhausted": True})
+    return _open_anyway(session, experiment, draft, metadata)
+
+
+def _open_unused(
+    session: Session,
+    experiment: tables.Experiment,
+    points: Sequence[Mapping[str, Value]],
+    source: str,
+    metadata: dict[str, Any] | None,
+) -> tables.Suggestion | None:
+    digests = [stored.hash_assignments(point) for point in points]
+    used = stored.find_used(session, experiment.id, digests)
+    for point, digest in zip(points, digests, strict=True):
+        if digest in used:
+            continue
+        row = stored.insert_open(
+            session,
+            experiment.id,
+            Draft(point, source),
+            metadata=metadata,
+            revision=experiment.revision,
+            observations_seen=0,
+            allow_repeat=False,
+        )
+        if row is not None:
+            return row
+    return None
+
+
+def _open_anyway(
+    session: Session,
+    experiment: tables.Experiment,
+    draft: Draft,
+    metadata: dict[str, Any] | None,
+) -> tables.Suggestion:
+    row = stored.insert_open(
+        session,
+        experiment.id,
+        draft,
+        metadata=metadata,
+        revision=experiment.revision,
+        observations_seen=0,
+        allow_repeat=True,
+    )
+    assert row is not None, "a repeat can always be opened"
+    return row
