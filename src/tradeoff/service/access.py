@@ -13,7 +13,7 @@ import string
 import zlib
 from dataclasses import dataclass
 
-from tradeoff.errors import NotAllowed, NotAuthenticated, NotFound
+from tradeoff.errors import BadInput, NotAllowed, NotAuthenticated, NotFound
 from tradeoff.store import accounts, experiments, tables
 from tradeoff.store.database import Session
 
@@ -125,6 +125,18 @@ def get_experiment(
     if write:
         require_write(principal)
     return row
+
+
+def require_active(experiment: tables.Experiment) -> None:
+    """Stop work on a deleted experiment.
+
+    Raises:
+        BadInput: then.
+    """
+    if experiment.state != "active":
+        raise BadInput(
+            f"Experiment {experiment.id} is deleted; set its state to 'active' to go on with it"
+        )
 
 
 def get_client(

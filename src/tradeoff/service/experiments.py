@@ -73,18 +73,6 @@ def _has_interior(spec: ExperimentSpec) -> bool:
     )
 
 
-def require_active(experiment: tables.Experiment) -> None:
-    """Stop work on a deleted experiment.
-
-    Raises:
-        BadInput: then.
-    """
-    if experiment.state != "active":
-        raise BadInput(
-            f"Experiment {experiment.id} is deleted; set its state to 'active' to go on with it"
-        )
-
-
 def change(session: Session, experiment: tables.Experiment, changes: Mapping[str, Any]) -> None:
     """Change what was given and leave the rest.
 

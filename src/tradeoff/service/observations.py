@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeoff.errors import BadInput, NotFound
-from tradeoff.service.experiments import require_active
+from tradeoff.service.access import require_active
 from tradeoff.service.suggestions import is_modelled
 from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.spec.values import Value

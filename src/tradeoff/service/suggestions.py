@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tradeoff.engine import design
+from tradeoff.service.access import require_active
 from tradeoff.spec.values import Value
 from tradeoff.store import experiments, queue, tables
 from tradeoff.store import suggestions as stored
@@ -85,14 +86,18 @@ def serve(
 
     Args:
         session: to work with.
-        experiment: an active one.
+        experiment: whose.
         metadata: the asker's, kept with the suggestion.
         accept_stale: take an older answer, or a space-filling point, rather than none.
 
     Returns:
         The suggestion, now open. `None` when nothing fresh is ready: a refresh is on its way, and
         `store.listening` tells when to ask again. Never `None` with `accept_stale`.
+
+    Raises:
+        BadInput: when the experiment is deleted.
     """
+    require_active(experiment)
     if experiment.spec.type == "grid":
         return _draw_from_grid(session, experiment, metadata)
     if not is_modelled(experiment):
@@ -127,8 +132,10 @@ def add(
     """Open a suggestion that the user made.
 
     Raises:
-        BadInput: when the assignments do not fit the space; bounds are not checked.
+        BadInput: when the assignments do not fit the space (bounds are not checked), or the
+            experiment is deleted.
     """
+    require_active(experiment)
     checked = experiment.spec.check_assignments(assignments)
     return _open_anyway(session, experiment, Draft(checked, "user"), metadata)
 

@@ -1,0 +1,56 @@
+"""What must be done now and then, by whoever is alive.
+
+Every API process and every worker runs it, and Postgres' advisory locks let one of them work at
+a time. It is no queued job: a queue that stalls must be mended from outside.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from tradeoff.errors import TradeoffError
+from tradeoff.store import idempotency, queue
+from tradeoff.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 10.0
+
+
+def do_once(database: Database) -> None:
+    """Put dead workers' jobs back, and forget idempotency keys past their time."""
+    with database.transaction() as session:
+        queue.sweep(session)
+    with database.transaction() as session:
+        idempotency.purge(session)
+
+
+class Upkeep:
+    """A thread that does it every few seconds until it is stopped."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after what is being done."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(INTERVAL_SECONDS):
+            try:
+                do_once(self._database)
+            except TradeoffError as error:
+                logger.warning("upkeep has to wait", extra={"reason": error.message})
+            except Exception:  # the door of this thread: it must outlive whatever happens
+                logger.exception("upkeep failed")

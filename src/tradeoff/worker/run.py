@@ -1,0 +1,63 @@
+"""Start a worker, and let it end in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from tradeoff.config import Settings
+from tradeoff.service.upkeep import Upkeep
+from tradeoff.store import queue
+from tradeoff.store.database import Database
+from tradeoff.worker import tasks
+from tradeoff.worker.compute import EngineProcess
+
+logger = logging.getLogger(__name__)
+
+#: A job that runs when the worker is told to stop may take this long; another worker or the next
+#: start does it again otherwise.
+DRAIN_SECONDS = 20.0
+HEARTBEAT_SECONDS = 5.0
+#: Should a notification be missed, the queue is looked at this often.
+POLL_SECONDS = 2.0
+
+
+def run_worker(database: Database, settings: Settings) -> None:
+    """Work until SIGTERM or Ctrl-C: the running job is finished, then everything is closed.
+
+    Args:
+        database: with its schema up to date.
+        settings: of them the device and the time limit of a refresh.
+    """
+    engine = EngineProcess()
+    upkeep = Upkeep(database)
+    # Torch is imported before the first job, not during it.
+    engine.start()
+    upkeep.start()
+    logger.info("worker started", extra={"device": settings.device})
+    try:
+        asyncio.run(_work(database, engine, settings))
+    finally:
+        upkeep.stop()
+        engine.close()
+        logger.info("worker stopped")
+
+
+async def _work(database: Database, engine: EngineProcess, settings: Settings) -> None:
+    app = queue.build_worker_app(database.url)
+    tasks.register(app, database, engine, settings)
+    async with app.open_async():
+        try:
+            await app.run_worker_async(
+                queues=[queue.QUEUE],
+                # One engine, one job; more workers are more processes.
+                concurrency=1,
+                fetch_job_polling_interval=POLL_SECONDS,
+                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                # Three event rows would stay behind for every refresh otherwise.
+                delete_jobs="successful",
+                shutdown_graceful_timeout=DRAIN_SECONDS,
+            )
+        finally:
+            # A job that outlasted the drain still waits in its thread for the engine.
+            engine.abort()
