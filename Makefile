@@ -1,0 +1,50 @@
+# `make` alone says what there is. Every command sets up .venv first, which costs nothing when it is there.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Relative, so that the folder of the clone may have any name.
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+# More for the command of a target: make test ARGS="-k pareto", make demo ARGS="--budget 20"
+ARGS ?=
+
+.PHONY: help
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## make .venv and install everything (again only when something changed)
+	@scripts/setup.sh
+
+.PHONY: demo
+demo: setup ## tune a real network on real data, and print the efficient frontier
+	@$(BIN)/tradeoff demo $(ARGS)
+
+.PHONY: test
+test: setup ## run the tests, without the slow ones
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+.PHONY: test-slow
+test-slow: setup ## run only the slow tests
+	@$(PYTEST) -m slow $(ARGS)
+
+.PHONY: test-all
+test-all: setup ## run all tests
+	@$(PYTEST) $(ARGS)
+
+.PHONY: lint
+lint: setup ## check formatting, style, types and the imports between rooms
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: setup ## format the code and mend what can be mended
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+.PHONY: clean
+clean: ## remove .venv and everything that was made here
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
