@@ -5,6 +5,7 @@ Every variable carries the prefix `TRADEOFF_`: `TRADEOFF_DATABASE_URL` fills `da
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -32,3 +33,9 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, le=100)
     #: Time limit of one model refresh, in seconds; after it a simpler answer takes over.
     refresh_limit_seconds: float = Field(default=120.0, gt=0)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a child process that is to have these settings."""
+        prefix = self.model_config["env_prefix"]
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {**os.environ, **{f"{prefix}{name.upper()}": str(values[name]) for name in values}}

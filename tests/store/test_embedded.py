@@ -267,7 +267,7 @@ def test_data_of_another_major_version_is_refused_and_left_alone(data_dir: Path)
 def test_data_folder_decides_the_version(data_dir: Path) -> None:
     older = [
         folder
-        for folder in [*programs._packaged(), *programs._of_system()]
+        for folder in programs.list_folders()
         if programs.read_major(folder) not in (None, 18)
     ]
     if not older:

@@ -85,10 +85,16 @@ class EmbeddedPostgres:
     #: True if this call started it, False if it ran already and was adopted.
     started: bool
     _hold: psycopg2.extensions.connection = field(repr=False, compare=False)
+    _process: psutil.Process = field(repr=False, compare=False)
 
     def is_running(self) -> bool:
         """Tell, cheaply, whether the server's process is still there."""
-        return _is_alive(self.pid)
+        try:
+            # It knows when it was born, so a number given to another program does not deceive it.
+            running = self._process.is_running()
+            return running and self._process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
     def stop(self) -> bool:
         """Stop the server, whoever uses it. True if it was running."""
@@ -367,7 +373,8 @@ def _adopt(
         if (hold := _connect(data, socket)) is not None:
             pid = int((data / "postmaster.pid").read_text().split("\n")[0])
             major = hold.server_version // 10000
-            return EmbeddedPostgres(address(socket), data_dir, pid, major, started, hold)
+            process = psutil.Process(pid)
+            return EmbeddedPostgres(address(socket), data_dir, pid, major, started, hold, process)
         if not wait or not (working := _processes_in(data)):
             return None
         if time.monotonic() > limit:
@@ -435,13 +442,6 @@ def _processes_in(data: Path) -> list[psutil.Process]:
             # It ended, or it is another user's, and then not ours.
             continue
     return working
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def _signal_parents(working: list[psutil.Process], asked: signal.Signals) -> None:

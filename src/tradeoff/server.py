@@ -1,0 +1,114 @@
+"""Putting the rooms together: the web process, and the whole stack on one machine."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+from tradeoff import config, errors, installation, stack, supervisor
+from tradeoff.api import app as api
+from tradeoff.store import database
+
+logger = logging.getLogger(__name__)
+
+#: Longer than any idle pause of a client's connection (`reliability.md`, section 2).
+KEEP_ALIVE_SECONDS = 75
+#: Requests at work when the process is asked to end may take this long.
+DRAIN_SECONDS = 20
+
+
+def create_app(settings: config.Settings) -> FastAPI:
+    """Compose the web process: connection, API.
+
+    Args:
+        settings: with `database_url` set; the connection is made at the first request.
+
+    Raises:
+        StartError: without a database's address.
+    """
+    if settings.database_url is None:
+        raise errors.StartError("Set TRADEOFF_DATABASE_URL, or start everything: `tradeoff up`.")
+    opened = database.connect(settings.database_url, pool_size=settings.database_pool_size)
+    return api.build_api(opened, settings)
+
+
+def serve(settings: config.Settings, *, host: str, port: int) -> None:
+    """Run the web process until it is told to end (SIGINT, SIGTERM).
+
+    Raises:
+        StartError: if the port is taken, or the database is not usable.
+    """
+    port = stack.check_port(host, port)
+    # uvicorn repeats the signal that ended it; the default would skip what follows the server.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    with installation.open_database(settings) as opened:
+        opened.check_durability()
+        app = create_app(settings.model_copy(update={"database_url": opened.url}))
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            # Our own set-up is in place, and takes tokens out.
+            log_config=None,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            server_header=False,
+        )
+
+
+def up(
+    settings: config.Settings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    workers: int = 1,
+    say: stack.Say = logger.info,
+) -> None:
+    """Run everything on one machine until SIGINT or SIGTERM, then end all of it in order.
+
+    Args:
+        settings: what the operator set.
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        workers: how many worker processes.
+        say: shows a line to the user.
+
+    Raises:
+        StartError: if a part cannot start; nothing is left running then.
+    """
+    stop = supervisor.Flag()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Under nohup the end of the terminal is none of ours.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: stop.set())
+    with stack.running(
+        settings, host=host, port=port, workers=workers, say=say, stop=stop
+    ) as running:
+        if not stop.is_set():
+            _welcome(running, say)
+        running.watch(stop)
+        say("Stopping …")
+    say("Stopped; nothing is left running.")
+
+
+def _welcome(running: stack.Stack, say: stack.Say) -> None:
+    data_dir = running.settings.data_dir
+    token = installation.token_path(data_dir)
+    say(f"\nReady: {running.url}    reference: {running.url}/docs")
+    if running.token is None:
+        say("No token here yet. Make one:  tradeoff token create --client NAME")
+    elif running.token_is_new:
+        say(f"API token, shown this once and kept in {token}:\n    {running.token}")
+    else:
+        say(f"API token: in {token}")
+    say(
+        "\nLook further:\n"
+        "    tradeoff experiments\n"
+        f'    curl -u "$(cat {token}):" {running.url}/v1/experiments\n'
+        f"    logs in {data_dir / 'logs'}\n"
+        "Ctrl-C stops everything."
+    )
