@@ -61,6 +61,15 @@ def keep(session: Session, token_id: int, key: str, status: int, body: bytes) ->
     )
 
 
+def release(session: Session, token_id: int, key: str) -> None:
+    """Give back a key that this transaction claimed, since its request has no answer yet."""
+    session.execute(
+        delete(IdempotencyKey).where(
+            IdempotencyKey.token_id == token_id, IdempotencyKey.key == key
+        )
+    )
+
+
 def purge(session: Session, *, limit: int = 10_000) -> int:
     """Delete keys past their time, at most `limit`; gives how many."""
     old = (

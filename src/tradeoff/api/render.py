@@ -1,0 +1,218 @@
+"""Rows to wire models, one function per resource."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from tradeoff.api.wire import accounts, experiments, observations, suggestions
+from tradeoff.service.progress import Progress
+from tradeoff.spec import constraints, metrics, parameters
+from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.spec.values import Value
+from tradeoff.store import tables
+
+
+def experiment(row: tables.Experiment, progress: Progress) -> experiments.Experiment:
+    """An experiment with its progress."""
+    spec = row.spec
+    return experiments.Experiment(
+        id=str(row.id),
+        client=str(row.client_id),
+        name=row.name,
+        type=spec.type,
+        state="deleted" if row.state == "deleted" else "active",
+        created=_seconds(row.created),
+        updated=_seconds(row.updated),
+        development=row.development,
+        parameters=[_parameter(parameter, spec) for parameter in spec.parameters],
+        conditionals=[
+            experiments.Conditional(name=c.name, values=list(c.values)) for c in spec.conditionals
+        ],
+        linear_constraints=[_linear_constraint(c) for c in spec.linear_constraints],
+        metrics=[_metric(metric) for metric in spec.metrics],
+        observation_budget=spec.observation_budget,
+        parallel_bandwidth=spec.parallel_bandwidth,
+        num_solutions=spec.num_solutions,
+        metadata=row.metadata_,
+        progress=_progress(progress, spec),
+    )
+
+
+def _parameter(parameter: parameters.Parameter, spec: ExperimentSpec) -> experiments.Parameter:
+    return experiments.Parameter(
+        name=parameter.name,
+        type=parameter.type,
+        bounds=_bounds(parameter),
+        categorical_values=None
+        if parameter.categorical_values is None
+        else [
+            experiments.CategoricalValue(name=value.name, enum_index=value.enum_index)
+            for value in sorted(parameter.categorical_values, key=lambda value: value.enum_index)
+        ],
+        grid=_grid(parameter, spec),
+        default_value=None
+        if parameter.default_value is None
+        else _value(parameter.default_value, parameter),
+        prior=_prior(parameter.prior),
+        transformation=parameter.transformation,
+        conditions={name: list(values) for name, values in parameter.conditions.items()},
+    )
+
+
+def _bounds(parameter: parameters.Parameter) -> experiments.Bounds | None:
+    if parameter.bounds is not None:
+        return experiments.Bounds(min=parameter.bounds.min, max=parameter.bounds.max)
+    if parameter.grid is not None:
+        return experiments.Bounds(min=parameter.grid[0], max=parameter.grid[-1])
+    return None
+
+
+def _grid(parameter: parameters.Parameter, spec: ExperimentSpec) -> list[int | float | str] | None:
+    if parameter.grid is not None or (spec.type == "grid" and parameter.type == "categorical"):
+        return list(parameter.levels or ())
+    return None
+
+
+def _prior(
+    prior: parameters.NormalPrior | parameters.BetaPrior | None,
+) -> experiments.NormalPrior | experiments.BetaPrior | None:
+    if isinstance(prior, parameters.NormalPrior):
+        return experiments.NormalPrior(mean=prior.mean, scale=prior.scale)
+    if isinstance(prior, parameters.BetaPrior):
+        return experiments.BetaPrior(shape_a=prior.shape_a, shape_b=prior.shape_b)
+    return None
+
+
+def _linear_constraint(constraint: constraints.LinearConstraint) -> experiments.LinearConstraint:
+    return experiments.LinearConstraint(
+        type=constraint.type,
+        threshold=constraint.threshold,
+        terms=[
+            experiments.ConstraintTerm(name=term.name, weight=term.weight)
+            for term in constraint.terms
+        ],
+    )
+
+
+def _metric(metric: metrics.Metric) -> experiments.Metric:
+    return experiments.Metric(
+        name=metric.name,
+        objective=metric.objective,
+        strategy=metric.strategy,
+        threshold=metric.threshold,
+    )
+
+
+def _progress(progress: Progress, spec: ExperimentSpec) -> experiments.Progress:
+    def shown(row: tables.Observation | None) -> observations.Observation | None:
+        return None if row is None else observation(row, spec)
+
+    return experiments.Progress(
+        observation_count=progress.observation_count,
+        observation_budget_consumed=progress.budget_consumed,
+        first_observation=shown(progress.first),
+        last_observation=shown(progress.last),
+        best_observation=shown(progress.best),
+    )
+
+
+def suggestion(row: tables.Suggestion, spec: ExperimentSpec) -> suggestions.Suggestion:
+    """A suggestion that was handed out."""
+    opened = row.opened or row.computed
+    age = (opened - row.computed).total_seconds()
+    return suggestions.Suggestion(
+        id=str(row.id),
+        experiment=str(row.experiment_id),
+        assignments=_assignments(row.assignments, spec),
+        state="open" if row.state == "open" else "closed",
+        created=_seconds(opened),
+        deleted=row.deleted,
+        metadata=row.metadata_,
+        source=row.source,
+        observations_seen=row.observations_seen,
+        model_age_seconds=max(0.0, round(age, 3)) if row.source == "model" else None,
+        explanation=row.explanation,
+    )
+
+
+def observation(row: tables.Observation, spec: ExperimentSpec) -> observations.Observation:
+    """What was reported."""
+    return observations.Observation(
+        id=str(row.id),
+        experiment=str(row.experiment_id),
+        suggestion=None if row.suggestion_id is None else str(row.suggestion_id),
+        assignments=_assignments(row.assignments, spec),
+        values=_values(row),
+        failed=row.failed,
+        metadata=row.metadata_,
+        created=_seconds(row.created),
+    )
+
+
+def best_assignments(row: tables.Observation, spec: ExperimentSpec) -> observations.BestAssignments:
+    """An observation as one of the best configurations."""
+    return observations.BestAssignments(
+        id=str(row.id),
+        assignments=_assignments(row.assignments, spec),
+        values=_values(row),
+        metadata=row.metadata_,
+    )
+
+
+def token(row: tables.Token, secret: str, *, organization_id: int) -> accounts.Token:
+    """The token that a request came with; its secret is known from the request alone."""
+    if row.development:
+        kind = "client-dev"
+    else:
+        kind = "client-api" if row.experiment_id is None else "guest"
+    return accounts.Token.model_validate(
+        {
+            "token": secret,
+            "token_type": kind,
+            "client": str(row.client_id),
+            "organization": str(organization_id),
+            "experiment": None if row.experiment_id is None else str(row.experiment_id),
+            "all_experiments": row.experiment_id is None,
+            "development": row.development,
+            "permissions": "read" if row.role == "read" else "write",
+            "scope": "all_endpoints" if row.experiment_id is None else "shared_experiment",
+            "expires": None if row.expires is None else _seconds(row.expires),
+        }
+    )
+
+
+def client(row: tables.Client) -> accounts.Client:
+    """A client."""
+    return accounts.Client(
+        id=str(row.id),
+        organization=str(row.organization_id),
+        name=row.name,
+        created=_seconds(row.created),
+    )
+
+
+def _values(row: tables.Observation) -> list[observations.Evaluation]:
+    return [
+        observations.Evaluation(
+            name=key or None, value=evaluation["value"], value_stddev=evaluation.get("value_stddev")
+        )
+        for key, evaluation in sorted(row.values.items())
+    ]
+
+
+def _assignments(assignments: Mapping[str, Any], spec: ExperimentSpec) -> dict[str, Value]:
+    by_name = {parameter.name: parameter for parameter in spec.parameters}
+    return {name: _value(value, by_name.get(name)) for name, value in sorted(assignments.items())}
+
+
+def _value(value: Any, parameter: parameters.Parameter | None) -> Value:
+    """A value in its parameter's type; as it was stored when the parameter is no more."""
+    if parameter is None or isinstance(value, str):
+        return value  # type: ignore[no-any-return]  # a number, a text: whatever was checked when it came
+    return int(value) if parameter.type == "int" else float(value)
+
+
+def _seconds(moment: datetime.datetime) -> int:
+    return int(moment.timestamp())

@@ -1,0 +1,60 @@
+"""Every route of the API on one page: method, path, what is done, what the token must be allowed.
+
+Below `/v1` they are SigOpt's. What needs no token is in `routes.public`.
+"""
+
+from __future__ import annotations
+
+from tradeoff.api.routes import (
+    best_assignments,
+    clients,
+    experiments,
+    observations,
+    suggestions,
+    tokens,
+)
+from tradeoff.api.routing import Permission, Route
+
+READ = Permission.READ
+WRITE = Permission.WRITE
+
+EXPERIMENT = "/v1/experiments/{experiment}"
+SUGGESTION = EXPERIMENT + "/suggestions/{suggestion}"
+OBSERVATION = EXPERIMENT + "/observations/{observation}"
+
+#: A full batch is 2,500 observations.
+BATCH_BYTES = 10 * 1024 * 1024
+BATCH_MEMBERS = 1_000_000
+
+ROUTES = (
+    Route("POST", "/v1/experiments", experiments.create, WRITE),
+    Route("GET", "/v1/experiments", experiments.fetch_list, READ),
+    Route("GET", EXPERIMENT, experiments.fetch, READ),
+    Route("PUT", EXPERIMENT, experiments.update, WRITE),
+    Route("DELETE", EXPERIMENT, experiments.delete, WRITE),
+    Route("POST", EXPERIMENT + "/suggestions", suggestions.create, WRITE),
+    Route("GET", EXPERIMENT + "/suggestions", suggestions.fetch_list, READ),
+    Route("DELETE", EXPERIMENT + "/suggestions", suggestions.delete_all, WRITE),
+    Route("GET", SUGGESTION, suggestions.fetch, READ),
+    Route("PUT", SUGGESTION, suggestions.update, WRITE),
+    Route("DELETE", SUGGESTION, suggestions.delete, WRITE),
+    Route("POST", EXPERIMENT + "/observations", observations.create, WRITE),
+    Route(
+        "POST",
+        EXPERIMENT + "/observations/batch",
+        observations.create_batch,
+        WRITE,
+        max_bytes=BATCH_BYTES,
+        max_members=BATCH_MEMBERS,
+    ),
+    Route("GET", EXPERIMENT + "/observations", observations.fetch_list, READ),
+    Route("DELETE", EXPERIMENT + "/observations", observations.delete_all, WRITE),
+    Route("GET", OBSERVATION, observations.fetch, READ),
+    Route("PUT", OBSERVATION, observations.update, WRITE),
+    Route("DELETE", OBSERVATION, observations.delete, WRITE),
+    Route("GET", EXPERIMENT + "/best_assignments", best_assignments.fetch_list, READ),
+    Route("GET", "/v1/tokens/{token}", tokens.fetch, READ),
+    Route("GET", "/v1/clients/{client}", clients.fetch, READ),
+    Route("POST", "/v1/clients/{client}/experiments", experiments.create_in_client, WRITE),
+    Route("GET", "/v1/clients/{client}/experiments", experiments.fetch_list_of_client, READ),
+)

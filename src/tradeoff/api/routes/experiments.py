@@ -1,0 +1,123 @@
+"""Experiments: what is optimized."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from tradeoff.api import paging, render
+from tradeoff.api.wire.base import Empty
+from tradeoff.api.wire.experiments import (
+    Experiment,
+    ExperimentCreate,
+    ExperimentDelete,
+    ExperimentFetch,
+    ExperimentList,
+    ExperimentUpdate,
+)
+from tradeoff.api.wire.pagination import Pagination
+from tradeoff.service import access, experiments, progress
+from tradeoff.service.access import Principal
+from tradeoff.store import experiments as stored
+from tradeoff.store import tables
+from tradeoff.store.database import Session
+
+
+def create(session: Session, principal: Principal, body: ExperimentCreate) -> Experiment:
+    """Create an experiment.
+
+    Its first suggestions are ready when this answers.
+    """
+    access.require_whole_client(principal)
+    row = experiments.create(
+        session,
+        principal,
+        client_id=principal.client_id,
+        name=body.name,
+        spec=body.to_spec(),
+        metadata=body.metadata,
+    )
+    return _render(session, row)
+
+
+def create_in_client(
+    session: Session, principal: Principal, client: tables.Client, body: ExperimentCreate
+) -> Experiment:
+    """Create an experiment in a client."""
+    return create(session, principal, body)
+
+
+def fetch(session: Session, experiment: tables.Experiment, query: ExperimentFetch) -> Experiment:
+    """Fetch an experiment.
+
+    Deleted ones can be fetched too.
+    """
+    return _render(session, experiment)
+
+
+def fetch_list(
+    session: Session, principal: Principal, query: ExperimentList
+) -> Pagination[Experiment]:
+    """List your experiments.
+
+    The newest come first. Only active ones are shown unless `state` says otherwise.
+    """
+    select = stored.listing(
+        principal.client_id,
+        state=query.state,
+        search=query.search,
+        # A token reaches its own kind alone, so the other kind is not there for it.
+        development=principal.development,
+        experiment_id=principal.experiment_id,
+        period_start=_moment(query.period_start),
+        period_end=_moment(query.period_end),
+    )
+    if query.user is not None or query.development not in (None, principal.development):
+        # Tokens belong to no user yet, so nobody's experiments are what was asked for.
+        select = select.where(tables.Experiment.id < 0)
+    page = paging.fetch(
+        session,
+        select,
+        query,
+        id_column=tables.Experiment.id.expression,
+        key=tables.Experiment.updated.expression if query.sort == "recent" else None,
+    )
+    overviews = progress.overviews(session, page.rows)
+    return paging.envelope(page, lambda row: render.experiment(row, overviews[row.id]))
+
+
+def fetch_list_of_client(
+    session: Session, principal: Principal, client: tables.Client, query: ExperimentList
+) -> Pagination[Experiment]:
+    """List the experiments of a client."""
+    return fetch_list(session, principal, query)
+
+
+def update(session: Session, experiment: tables.Experiment, body: ExperimentUpdate) -> Experiment:
+    """Change an experiment.
+
+    Only the keys that are given change something. What was reported keeps its values.
+    """
+    changes = body.changes()
+    if changes:
+        experiments.change(session, experiment, changes)
+    return _render(session, experiment)
+
+
+def delete(session: Session, experiment: tables.Experiment, query: ExperimentDelete) -> Empty:
+    """Delete an experiment.
+
+    It leaves the lists and takes no more work; setting its `state` to `active` brings it back.
+    """
+    experiments.delete(session, experiment)
+    return Empty()
+
+
+def _render(session: Session, row: tables.Experiment) -> Experiment:
+    return render.experiment(row, progress.overview(session, row))
+
+
+def _moment(unix_seconds: int | None) -> Any:
+    if unix_seconds is None:
+        return None
+    return datetime.datetime.fromtimestamp(unix_seconds, tz=datetime.UTC)

@@ -1,0 +1,84 @@
+"""Suggestions: what to try next."""
+
+from __future__ import annotations
+
+from tradeoff.api import paging, render
+from tradeoff.api.wire.base import Empty
+from tradeoff.api.wire.pagination import Pagination
+from tradeoff.api.wire.queries import Fetch
+from tradeoff.api.wire.suggestions import (
+    Suggestion,
+    SuggestionCreate,
+    SuggestionList,
+    SuggestionsDelete,
+    SuggestionUpdate,
+)
+from tradeoff.service import suggestions
+from tradeoff.store import suggestions as stored
+from tradeoff.store import tables
+from tradeoff.store.database import Session
+
+
+def create(
+    session: Session,
+    experiment: tables.Experiment,
+    body: SuggestionCreate,
+    accept_stale: bool,
+) -> Suggestion | None:
+    """Ask what to try next.
+
+    The answer is the best configuration that knows of your last observations. When none is ready
+    yet the request waits a moment for the model, and then gets an earlier one or a point that
+    spreads well; `source` and `observations_seen` tell. With `assignments` you open a suggestion
+    of your own.
+    """
+    if body.assignments is not None:
+        row = suggestions.add(session, experiment, body.assignments, metadata=body.metadata)
+        return render.suggestion(row, experiment.spec)
+    served = suggestions.serve(
+        session, experiment, metadata=body.metadata, accept_stale=accept_stale
+    )
+    return None if served is None else render.suggestion(served, experiment.spec)
+
+
+def fetch(
+    session: Session, experiment: tables.Experiment, suggestion: tables.Suggestion, query: Fetch
+) -> Suggestion:
+    """Fetch a suggestion."""
+    return render.suggestion(suggestion, experiment.spec)
+
+
+def fetch_list(
+    session: Session, experiment: tables.Experiment, query: SuggestionList
+) -> Pagination[Suggestion]:
+    """List suggestions.
+
+    Those that were handed out, the newest first.
+    """
+    select = stored.listing(experiment.id, state=query.state, deleted=query.deleted, ids=query.id)
+    page = paging.fetch(session, select, query, id_column=tables.Suggestion.id.expression)
+    return paging.envelope(page, lambda row: render.suggestion(row, experiment.spec))
+
+
+def update(
+    session: Session,
+    experiment: tables.Experiment,
+    suggestion: tables.Suggestion,
+    body: SuggestionUpdate,
+) -> Suggestion:
+    """Change the metadata of a suggestion."""
+    if "metadata" in body.model_fields_set:
+        suggestions.change_metadata(session, suggestion, body.metadata)
+    return render.suggestion(suggestion, experiment.spec)
+
+
+def delete(session: Session, experiment: tables.Experiment, suggestion: tables.Suggestion) -> Empty:
+    """Delete a suggestion: nobody will report on it."""
+    suggestions.delete(session, suggestion)
+    return Empty()
+
+
+def delete_all(session: Session, experiment: tables.Experiment, query: SuggestionsDelete) -> Empty:
+    """Delete all suggestions, or with `state=open` those that wait for an observation."""
+    suggestions.delete_all(session, experiment, open_only=query.state == "open")
+    return Empty()

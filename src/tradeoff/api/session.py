@@ -1,0 +1,294 @@
+"""One way to run an act, from the request to the committed answer.
+
+The order is the promise. Malformed JSON is refused before anything is asked of the database.
+Then, in one transaction: the token; the `Idempotency-Key`; the rows that the path names, and
+whether they may be touched; the fields of the body; the act itself; the answer, serialized; and
+only then the commit and the reply. An answer that cannot be serialized therefore stores nothing,
+and a key, its effect and its answer are there together or not at all.
+
+All of it runs in one thread: a request never waits for a second thread while it holds one of the
+few connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
+
+from tradeoff.api import auth, bodies, errors
+from tradeoff.api.routing import Route
+from tradeoff.api.wire.base import MAX_ID, Answer
+from tradeoff.api.wire.pagination import Pagination
+from tradeoff.errors import BadInput, NotFound
+from tradeoff.service import access
+from tradeoff.store import idempotency, observations, suggestions
+from tradeoff.store.database import Database, Session
+from tradeoff.store.listening import Listener, Watch
+
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+ID = re.compile(r"[1-9][0-9]{0,18}")
+#: Nobody reads the answer to this; nginx's number for it, in our own records only.
+CLIENT_GONE = 499
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, read and well-formed, and nothing more known about it.
+
+    Attributes:
+        secret: the API token, if there was one.
+        names: what stood in the path's placeholders.
+        query: the query string, by key.
+        body: the parsed body.
+        key: the `Idempotency-Key`, of requests that change something.
+        digest: SHA-256 of method, address and body.
+    """
+
+    secret: str | None
+    names: Mapping[str, str]
+    query: Mapping[str, str]
+    body: dict[str, Any]
+    key: str | None
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to answer."""
+
+    body: bytes
+    status: int = 200
+    replayed: bool = False
+
+
+class Door:
+    """Runs acts on one database.
+
+    Attributes:
+        database: where everything is.
+        listener: knows when new suggestions are ready.
+        wait_seconds: how long the asking for a suggestion may wait.
+    """
+
+    def __init__(
+        self, database: Database, listener: Listener, *, wait_seconds: float, acts_at_once: int
+    ) -> None:
+        self.database = database
+        self.listener = listener
+        self.wait_seconds = wait_seconds
+        # As many threads as connections: whoever waits does so here, in order and without a limit
+        # of time, and not on the pool, which would turn them away.
+        self._threads = anyio.CapacityLimiter(acts_at_once)
+
+    async def answer(self, route: Route, request: Request) -> Response:
+        """Run a route for a request."""
+        try:
+            call = await _read(route, request)
+            if route.waits:
+                reply = await self._run_patiently(route, call, request)
+            else:
+                reply = await self._run(route, call)
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_GONE)
+        if reply is None:
+            return Response(status_code=CLIENT_GONE)
+        headers = {"Idempotency-Replayed": "true"} if reply.replayed else None
+        return Response(
+            reply.body, status_code=reply.status, headers=headers, media_type=errors.MEDIA_TYPE
+        )
+
+    async def _run(self, route: Route, call: Call, *, accept_stale: bool = True) -> Reply | None:
+        return await anyio.to_thread.run_sync(
+            lambda: run(self.database, route, call, accept_stale=accept_stale),
+            limiter=self._threads,
+        )
+
+    async def _run_patiently(self, route: Route, call: Call, request: Request) -> Reply | None:
+        """Try, wait to be woken, try again; `None` when the client went away meanwhile.
+
+        The bell is there before the first look, so that nothing comes unnoticed in between. No
+        thread and no connection is held while waiting.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.wait_seconds
+        name = call.names.get("experiment", "")
+        with self.listener.watch(int(name) if ID.fullmatch(name) else 0) as watch:
+            while (left := deadline - loop.time()) > 0:
+                reply = await self._run(route, call, accept_stale=False)
+                if reply is not None:
+                    return reply
+                if not await _stays(request, watch, left):
+                    return None
+        return await self._run(route, call, accept_stale=True)
+
+
+async def _stays(request: Request, watch: Watch, seconds: float) -> bool:
+    """Wait for the bell or the end of the time; whether the client is still there then."""
+    gone = False
+    async with anyio.create_task_group() as tasks:
+
+        async def notice_leaving() -> None:
+            nonlocal gone
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(notice_leaving)
+        await watch.wait(seconds)
+        tasks.cancel_scope.cancel()
+    return not gone
+
+
+async def _read(route: Route, request: Request) -> Call:
+    """Everything that can be known about a request without the database.
+
+    Raises:
+        BadInput: when the body, the key or the Authorization header is malformed.
+    """
+    takes_body = request.method in ("POST", "PUT", "PATCH")
+    raw = await bodies.read(request, route.max_bytes) if takes_body else b""
+    body: dict[str, Any] = {}
+    if takes_body and bodies.is_json(request.headers.get("content-type", "")):
+        body = bodies.parse(raw, max_members=route.max_members)
+    target = request.url.path + "?" + request.url.query
+    return Call(
+        secret=auth.read_secret(request.headers),
+        names=request.path_params,
+        query=_query(request),
+        body=body,
+        key=_idempotency_key(request) if route.writes else None,
+        digest=hashlib.sha256(f"{request.method} {target}\n".encode() + raw).digest(),
+    )
+
+
+def _query(request: Request) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in request.query_params.multi_items():
+        if key in found:
+            raise BadInput(f"{key[:100]}: is given twice in the address")
+        if "\x00" in key or "\x00" in value:
+            raise BadInput("The address contains a NUL character.")
+        found[key] = value
+    return found
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+        raise BadInput("Idempotency-Key: must have 1 to 255 printable ASCII characters")
+    return key
+
+
+def run(database: Database, route: Route, call: Call, *, accept_stale: bool) -> Reply | None:
+    """One act in one transaction.
+
+    Args:
+        database: to work on.
+        route: what is asked for.
+        call: the request.
+        accept_stale: for a route that waits: it must answer now.
+
+    Returns:
+        The answer, committed; `None` when a route that waits has nothing to give yet.
+    """
+    with database.transaction() as session:
+        principal = access.authenticate(session, call.secret)
+        if call.key is not None:
+            kept = idempotency.claim(session, principal.token_id, call.key, call.digest)
+            if kept is not None:
+                return Reply(kept.body, kept.status, replayed=True)
+        arguments = _arguments(session, principal, route, call)
+        if route.waits:
+            arguments["accept_stale"] = accept_stale
+        wanted = {name: arguments[name] for name in route.arguments}
+        answer = route.handler(**wanted)
+        if answer is None:
+            # What was enqueued stays; the key is free again for the next try.
+            if call.key is not None:
+                idempotency.release(session, principal.token_id, call.key)
+            return None
+        reply = Reply(_serialize(answer, route, getattr(arguments["query"], "fields", None)))
+        if call.key is not None:
+            idempotency.keep(session, principal.token_id, call.key, reply.status, reply.body)
+    return reply
+
+
+def _arguments(
+    session: Session, principal: access.Principal, route: Route, call: Call
+) -> dict[str, Any]:
+    """What the handler may ask for, in the order in which it is checked."""
+    arguments: dict[str, Any] = {
+        "session": session,
+        "principal": principal,
+        "secret": call.secret,
+        **_find_rows(session, principal, route, call),
+    }
+    arguments["query"] = _validate(route.query_model, dict(call.query))
+    if route.body_model is not None:
+        arguments["body"] = _validate(route.body_model, call.body)
+    return arguments
+
+
+def _find_rows(
+    session: Session, principal: access.Principal, route: Route, call: Call
+) -> dict[str, Any]:
+    """The rows that the path names, all of them permitted."""
+    rows: dict[str, Any] = {}
+    if route.writes and not route.placeholders:
+        access.require_write(principal)
+    for placeholder in route.placeholders:
+        name = call.names[placeholder]
+        if placeholder == "token":
+            rows["token"] = access.get_token(session, principal, name)
+            continue
+        number = _id(name, placeholder)
+        if placeholder == "client":
+            row: Any = access.get_client(session, principal, number, write=route.writes)
+        elif placeholder == "experiment":
+            row = access.get_experiment(session, principal, number, write=route.writes)
+        elif placeholder == "suggestion":
+            row = suggestions.get(session, rows["experiment"].id, number)
+        else:
+            row = observations.get(session, rows["experiment"].id, number)
+        rows[placeholder] = row
+    return rows
+
+
+def _id(text: str, word: str) -> int:
+    number = int(text) if ID.fullmatch(text) else 0
+    if not 0 < number <= MAX_ID:
+        raise NotFound(f"There is no such {word}; ids are numbers")
+    return number
+
+
+def _validate(model: type[BaseModel], data: dict[str, Any]) -> BaseModel:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise errors.bad_input(error, model) from None
+
+
+def _serialize(answer: Answer, route: Route, fields: str | None) -> bytes:
+    if not fields:
+        return answer.model_dump_json().encode()
+    chosen = {name.strip() for name in fields.split(",") if name.strip()}
+    for name in sorted(chosen):
+        if name not in route.element_model.model_fields:
+            known = ", ".join(route.element_model.model_fields)
+            raise BadInput(f"fields: there is no field {name[:100]!r}; there are {known}")
+    include: Any = {"data": {"__all__": chosen}} if isinstance(answer, Pagination) else chosen
+    if isinstance(answer, Pagination):
+        include = {**dict.fromkeys(type(answer).model_fields, True), **include}
+    return answer.model_dump_json(include=include).encode()

@@ -1,0 +1,312 @@
+"""Experiments on the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from tradeoff.api.wire.base import Answer, Flag, Metadata, Request, hidden
+from tradeoff.api.wire.observations import Observation
+from tradeoff.api.wire.queries import Fetch, Listing, Query, QueryFlag, QueryId, UnixSeconds
+from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.spec.values import Name, Number, PositiveInteger, shown
+
+
+def _refuse_budget(value: Any) -> None:
+    if value is not None:
+        raise ValueError("an experiment has an observation_budget instead")
+
+
+def _refuse_tasks(value: Any) -> None:
+    if value is not None:
+        raise ValueError("multitask experiments are not supported yet")
+
+
+def _refuse_project(value: Any) -> None:
+    if value is not None:
+        raise ValueError(f"there is no project {shown(value)}")
+
+
+def _refuse_runs_only(value: Any) -> bool:
+    if value is not None and value is not False:
+        raise ValueError("must be false: experiments made of runs are not supported yet")
+    return False
+
+
+class ExperimentCreate(ExperimentSpec):
+    """What to optimize: the parameters to vary, the metrics to measure, and how far to go."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Gearbox sizing",
+                    "parameters": [
+                        {
+                            "name": "module_mm",
+                            "type": "double",
+                            "bounds": {"min": 0.5, "max": 6.0},
+                            "transformation": "log",
+                        },
+                        {"name": "teeth", "type": "int", "bounds": {"min": 12, "max": 90}},
+                        {
+                            "name": "alloy",
+                            "type": "categorical",
+                            "categorical_values": ["A7", "Ti"],
+                        },
+                    ],
+                    "metrics": [
+                        {"name": "efficiency", "objective": "maximize"},
+                        {"name": "mass_kg", "objective": "minimize"},
+                    ],
+                    "observation_budget": 80,
+                }
+            ]
+        }
+    )
+
+    name: Name
+    """What you call it, 1 to 100 characters."""
+    metadata: Metadata | None = None
+    """Your own notes: up to 100 keys, each with a number or a string of up to 500 characters."""
+    project: Annotated[None, BeforeValidator(_refuse_project)] = None
+    """Projects are not supported yet."""
+    budget: Annotated[None, BeforeValidator(_refuse_budget)] = None
+    """Not for experiments: give an `observation_budget`."""
+    runs_only: Annotated[Literal[False], BeforeValidator(_refuse_runs_only)] = False
+    """Not supported yet."""
+    tasks: Annotated[None, BeforeValidator(_refuse_tasks)] = None
+    """Multitask experiments are not supported yet."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_one_metric(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "metric" not in data:
+            return data
+        rest = {key: value for key, value in data.items() if key != "metric"}
+        if data["metric"] is None:
+            return rest
+        if rest.get("metrics") is not None:
+            raise ValueError("metric: give either metrics or metric, not both")
+        return {**rest, "metrics": [data["metric"]]}
+
+    def to_spec(self) -> ExperimentSpec:
+        """The part that is stored as the experiment's spec."""
+        values = {name: getattr(self, name) for name in ExperimentSpec.model_fields}
+        return ExperimentSpec.model_construct(**values)
+
+
+class MetricUpdate(Request):
+    """A metric of the experiment, with a new threshold; nothing else about it can change."""
+
+    object: Literal["metric"] = Field(default="metric", exclude=True, repr=False)
+    name: Name | None = None
+    """Which metric; may be absent when there is one."""
+    objective: Literal["maximize", "minimize"] | None = None
+    strategy: Literal["optimize", "store", "constraint"] | None = None
+    threshold: Number | None = None
+    """The least acceptable level; `null` clears it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_name(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"name": data}
+        if isinstance(data, dict) and data.get("name") == "":
+            return {**data, "name": None}
+        return data
+
+
+class ExperimentUpdate(Request):
+    """What to change; a key that is absent leaves its part as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"parallel_bandwidth": 4}]})
+
+    name: Name = ""
+    """What you call it."""
+    project: Annotated[None, BeforeValidator(_refuse_project)] = None
+    """Projects are not supported yet; `null` changes nothing."""
+    state: Literal["active", "deleted"] = "active"
+    """`deleted` removes the experiment from the lists, `active` brings it back."""
+    observation_budget: PositiveInteger | None = None
+    """How many observations are planned; `null` changes nothing."""
+    budget: Annotated[None, BeforeValidator(_refuse_budget)] = None
+    """Not for experiments: give an `observation_budget`."""
+    parallel_bandwidth: PositiveInteger | None = None
+    """How many trainings run at once; `null` clears it."""
+    metadata: Metadata | None = None
+    """Your own notes, replaced as a whole; `null` clears them."""
+    metrics: tuple[MetricUpdate, ...] = ()
+    """All the metrics, with new thresholds; nothing else about a metric can change."""
+    parameters: tuple[dict[str, Any], ...] = ()
+    """All the parameters that should remain, with their new bounds, values and priors. One that
+    is new needs a `default_value`, which earlier observations are taken to have had."""
+    no_optimize: Flag | None = None
+    """Accepted for SigOpt's sake; changes nothing."""
+
+    def changes(self) -> dict[str, Any]:
+        """The keys that were given, by what they mean to the service."""
+        given = self.model_fields_set - {"project", "budget", "no_optimize"}
+        changes = {name: getattr(self, name) for name in sorted(given)}
+        if "metrics" in changes:
+            changes["metrics"] = [each.model_dump(exclude_unset=True) for each in self.metrics]
+        return changes
+
+
+class ExperimentFetch(Fetch):
+    """How one experiment is read."""
+
+
+class ExperimentList(Listing):
+    """Which experiments are listed."""
+
+    sort: Literal["id", "recent"] = "id"
+    """`recent` orders by the last change."""
+    state: Literal["active", "deleted", "all"] = "active"
+    """Only experiments in this state."""
+    search: str | None = None
+    """Part of the name, in any case."""
+    user: QueryId | None = None
+    """Only experiments that this user made."""
+    period_start: UnixSeconds | None = None
+    """Created at this moment or later, in Unix seconds."""
+    period_end: UnixSeconds | None = None
+    """Created before this moment, in Unix seconds."""
+    development: QueryFlag | None = None
+    """Only development experiments, or only others."""
+    include_ai: QueryFlag = False
+    """Accepted for SigOpt's sake; changes nothing yet."""
+
+
+class ExperimentDelete(Query):
+    """How an experiment is deleted."""
+
+    include_runs: QueryFlag = False
+    """Accepted for SigOpt's sake; there are no runs yet."""
+
+
+class Bounds(Answer):
+    """The closed range of a numeric parameter."""
+
+    object: Literal["bounds"] = "bounds"
+    min: float
+    max: float
+
+
+class CategoricalValue(Answer):
+    """One of the values of a categorical parameter."""
+
+    object: Literal["categorical_value"] = "categorical_value"
+    name: str
+    enum_index: int
+    """1-based, in the order given at creation; never reused."""
+
+
+class NormalPrior(Answer):
+    """Belief that good values lie around `mean`."""
+
+    object: Literal["normal_prior"] = "normal_prior"
+    name: Literal["normal"] = "normal"
+    mean: float
+    scale: float
+
+
+class BetaPrior(Answer):
+    """Belief about the position of good values between the bounds."""
+
+    object: Literal["beta_prior"] = "beta_prior"
+    name: Literal["beta"] = "beta"
+    shape_a: float
+    shape_b: float
+
+
+class Parameter(Answer):
+    """One dimension of the space."""
+
+    object: Literal["parameter"] = "parameter"
+    name: str
+    type: Literal["double", "int", "categorical"]
+    bounds: Bounds | None
+    """`null` for a categorical parameter; the ends of the grid for one with a grid."""
+    categorical_values: list[CategoricalValue] | None
+    grid: list[int | float | str] | None = hidden()
+    """Absent when the parameter has none."""
+    default_value: int | float | str | None
+    prior: NormalPrior | BetaPrior | None
+    transformation: Literal["log"] | None
+    conditions: dict[str, list[str]]
+
+
+class Conditional(Answer):
+    """A choice that switches parameters on and off."""
+
+    object: Literal["conditional"] = "conditional"
+    name: str
+    values: list[str]
+
+
+class ConstraintTerm(Answer):
+    """A parameter and its weight."""
+
+    object: Literal["constraint_term"] = "constraint_term"
+    name: str
+    weight: float
+
+
+class LinearConstraint(Answer):
+    """A weighted sum of parameters with a limit."""
+
+    object: Literal["linear_constraint"] = "linear_constraint"
+    type: Literal["greater_than", "less_than"]
+    threshold: float
+    terms: list[ConstraintTerm]
+
+
+class Metric(Answer):
+    """One number that a training reports."""
+
+    object: Literal["metric"] = "metric"
+    name: str | None
+    objective: Literal["maximize", "minimize"]
+    strategy: Literal["optimize", "store", "constraint"]
+    threshold: float | None
+
+
+class Progress(Answer):
+    """How far an experiment has come."""
+
+    object: Literal["progress"] = "progress"
+    observation_count: int
+    """Observations that are not deleted, failed ones included."""
+    observation_budget_consumed: float
+    first_observation: Observation | None
+    last_observation: Observation | None
+    best_observation: Observation | None
+    """With exactly one optimized metric: its best observation."""
+
+
+class Experiment(Answer):
+    """What is optimized, and how far it has come."""
+
+    object: Literal["experiment"] = "experiment"
+    id: str
+    client: str
+    user: str | None = None
+    name: str
+    type: Literal["offline", "random", "grid"]
+    state: Literal["active", "deleted"]
+    created: int
+    updated: int
+    project: str | None = None
+    development: bool
+    runs_only: bool = False
+    parameters: list[Parameter]
+    conditionals: list[Conditional]
+    linear_constraints: list[LinearConstraint]
+    metrics: list[Metric]
+    observation_budget: int | None
+    parallel_bandwidth: int | None
+    num_solutions: int | None
+    metadata: dict[str, str | int | float] | None
+    progress: Progress

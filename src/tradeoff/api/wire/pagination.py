@@ -1,0 +1,28 @@
+"""The envelope of every list."""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, TypeVar
+
+from tradeoff.api.wire.base import Answer
+
+Element = TypeVar("Element", bound=Answer)
+
+
+class Paging(Answer):
+    """Where to go on in a list."""
+
+    before: str | None
+    """Give it back as `before` to get the smaller rows next to this page."""
+    after: str | None
+    """Give it back as `after` to get the larger rows next to this page."""
+
+
+class Pagination(Answer, Generic[Element]):
+    """A page of a list."""
+
+    object: Literal["pagination"] = "pagination"
+    count: int
+    """How many rows match in all, on this page or not."""
+    data: list[Element]
+    paging: Paging
