@@ -159,6 +159,39 @@ def farthest(space: Space, X: Array, rng: np.random.Generator) -> Array:
     return np.asarray(pool[int(distance.argmax())])
 
 
+def snap_inside(space: Space, X: Array) -> Array:
+    """Snapped rows; constrained ints are rounded so that the constraints hold, where that is found.
+
+    All roundings are tried where there are few, random ones otherwise.
+    """
+    snapped = space.snap(X)
+    for row in np.flatnonzero(~space.meets_constraints(snapped)):
+        V = np.clip(_roundings(space, space.to_unit(X[row][None])[0]), 0.0, 1.0)
+        rounded = space.from_unit(V)
+        met = np.flatnonzero(space.meets_constraints(rounded))
+        if len(met):
+            snapped[row] = rounded[met[0]]
+    return snapped
+
+
+def _roundings(space: Space, v: Array) -> Array:
+    """Unit rows with the constrained ints of one row rounded up and down."""
+    ints = [
+        index
+        for index, dimension in enumerate(space.dimensions)
+        if dimension.kind == "level" and (space.weights[:, index] != 0).any()
+    ]
+    if 2 ** len(ints) <= ROUNDINGS:
+        ups = np.array(list(itertools.product((0.0, 1.0), repeat=len(ints))))
+    else:
+        ups = np.random.default_rng(0).integers(0, 2, (ROUNDINGS, len(ints))).astype(float)
+    V = np.tile(v, (len(ups), 1))
+    for column, index in enumerate(ints):
+        size = space.dimensions[index].size
+        V[:, index] = (np.floor(v[index] * size - 0.5) + ups[:, column] + 0.5) / size
+    return V
+
+
 def _grid_levels(spec: ExperimentSpec) -> list[tuple[Value, ...]]:
     levels = [parameter.levels for parameter in spec.parameters]
     if any(values is None for values in levels):
@@ -232,8 +265,9 @@ def _chain_rows(space: Space, rng: np.random.Generator, count: int) -> Array:
             return np.empty((0, space.width))
         V[:, involved] = _hit_and_run(space, involved, centre, count, rng)
     X = space.from_unit(V)
-    broken = ~space.meets_constraints(X)
-    X[broken] = [_round_inside(space, v, rng) for v in V[broken]] or X[broken]
+    relaxed = X.copy()
+    relaxed[:, space.first_columns[involved]] = V[:, involved]
+    X = snap_inside(space, relaxed)
     return unique_rows(X[space.meets_constraints(X)])
 
 
@@ -277,31 +311,6 @@ def _hit_and_run(
         along = backward + (forward - backward) * rng.random(count)
         V = np.clip(V + along[:, None] * direction, 0.0, 1.0)
     return V
-
-
-def _round_inside(space: Space, v: Array, rng: np.random.Generator) -> Array:
-    """The row of `X` for a unit row, its constrained ints rounded so that constraints hold.
-
-    All roundings are tried where there are few, random ones otherwise; when none holds, the plain
-    rounding is returned.
-    """
-    ints = [
-        index
-        for index, dimension in enumerate(space.dimensions)
-        if dimension.kind == "level" and (space.weights[:, index] != 0).any()
-    ]
-    if 2 ** len(ints) <= ROUNDINGS:
-        ups = np.array(list(itertools.product((0.0, 1.0), repeat=len(ints))))
-    else:
-        ups = rng.integers(0, 2, (ROUNDINGS, len(ints))).astype(float)
-    V = np.tile(v, (len(ups), 1))
-    for column, index in enumerate(ints):
-        size = space.dimensions[index].size
-        below = np.floor(v[index] * size - 0.5)
-        V[:, index] = (below + ups[:, column] + 0.5) / size
-    X = space.from_unit(np.clip(V, 0.0, 1.0))
-    met = np.flatnonzero(space.meets_constraints(X))
-    return np.asarray(X[met[0]] if len(met) else space.from_unit(v[None])[0])
 
 
 def _least_violating(space: Space, seed: int) -> Array:

@@ -1,0 +1,44 @@
+"""Where tensors live. Everything is double precision: the covariances are close to singular."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+DTYPE = torch.float64
+
+#: Below this many rows times metrics launching kernels costs a GPU more than one core computes.
+WORTH_A_GPU = 1_000
+
+
+def choose(wanted: str, *, rows: int, metrics: int) -> tuple[torch.device, str | None]:
+    """The device to compute on, and why it is not the one that was wanted.
+
+    Args:
+        wanted: `cpu`, `cuda`, `cuda:N`, or `auto`: a GPU where there is one and it pays.
+        rows: number of observations.
+        metrics: number of modelled metrics.
+
+    Returns:
+        The device, and a reason or `None` when the wish was met.
+    """
+    if wanted == "auto":
+        pays = rows * metrics >= WORTH_A_GPU and torch.cuda.is_available()
+        return torch.device("cuda" if pays else "cpu"), None
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        return torch.device("cpu"), f"there is no device named {wanted}"
+    if device.type == "cuda" and not torch.cuda.is_available():
+        return torch.device("cpu"), f"{wanted} was asked for, but no CUDA device is available"
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        return torch.device("cpu"), f"{wanted} was asked for, but there is no such CUDA device"
+    return device, None
+
+
+def tensor(values: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
+    """A copy of an array in double precision on the device."""
+    return torch.tensor(np.ascontiguousarray(values), dtype=DTYPE, device=device)

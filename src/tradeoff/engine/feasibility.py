@@ -1,0 +1,159 @@
+"""The model of success: where a training gives values at all.
+
+Kernel logistic regression: a latent Gaussian process with logistic likelihood, of which only the
+mode is used. Averaging over the Laplace variance was measured underconfident, and a suggestion's
+probability of success is shown to users, so it has to be calibrated. The lengthscales are those of
+a plain regression on labels of plus and minus one; the amplitude maximises the Laplace evidence.
+
+References:
+    [Rasmussen2006] C. E. Rasmussen, C. K. I. Williams. Gaussian processes for machine learning.
+        MIT Press, 2006 (algorithm 3.1: Newton's method for the mode).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tradeoff.engine.models import (
+    Layout,
+    NoisePrior,
+    SurrogateModel,
+    fit_map,
+    matern,
+    squared_distance,
+)
+from tradeoff.engine.state import WarmStart
+
+LABEL_NOISE = NoisePrior(mean=-2.0, deviation=1.0, floor=1e-2)
+AMPLITUDES = (1.5, 3.0, 6.0)
+#: Up to so many rows every call fits the lengthscales anew, then every few rows.
+REFIT_ALWAYS_BELOW, REFIT_EVERY = 64, 5
+NEWTON_STEPS, CONVERGED, DIVERGED = 20, 1e-4, 1e-1
+#: The share of the probability in the utility: avoiding failures this hard cost no hypervolume.
+POWER = 4.0
+#: Below this probability the utility falls faster still.
+DOUBTFUL, PENALTY = 0.5, 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """The most probable latent function.
+
+    Attributes:
+        weights: `n`, the latent function is `k(x)' weights + base`.
+        base: the logit of the smoothed share of successes, which holds far from data.
+        amplitude: standard deviation of the latent prior.
+        log_evidence: Laplace's approximation.
+        step: size of the last Newton step; large when it did not converge.
+    """
+
+    weights: Tensor
+    base: float
+    amplitude: float
+    log_evidence: float
+    step: float
+
+
+class SuccessModel:
+    """Probability of success at any point, learned from all observations.
+
+    Attributes:
+        warm: what to start from next time.
+    """
+
+    def __init__(self, X: Tensor, failed: Tensor, layout: Layout, warm: WarmStart | None = None):
+        """Fit the model.
+
+        Args:
+            X: `n x D`, all observations.
+            failed: `n`, booleans.
+            layout: which lengthscale each column has.
+            warm: the last fit, if there was one.
+        """
+        labels = torch.where(failed, -1.0, 1.0).to(X)
+        refit = warm is None or _is_stale(warm, len(X), layout)
+        if refit:
+            start = None if warm is None or len(warm.theta) != layout.size + 1 else warm.theta
+            theta = fit_map(
+                X, labels, torch.zeros_like(labels), layout, start=start, noise=LABEL_NOISE
+            )
+        else:
+            assert warm is not None, "without a warm start the model is fitted"
+            theta = np.array(warm.theta)
+        lengths = torch.as_tensor(np.exp(theta[layout.groups]), dtype=X.dtype, device=X.device)
+        self._lengths, self._scaled = lengths, X / lengths
+        correlation = matern(squared_distance(self._scaled, self._scaled))
+        amplitudes = AMPLITUDES if refit or warm is None else (warm.amplitude,)
+        modes = [find_mode(correlation, labels, amplitude) for amplitude in amplitudes]
+        self._mode = max(modes, key=lambda mode: mode.log_evidence)
+        # Newton's method hardly ever fails here; the regression behind it always has an answer.
+        self._regression: SurrogateModel | None = None
+        if not self._mode.step < DIVERGED:
+            Yvar = torch.zeros_like(labels)[:, None]
+            self._regression = SurrogateModel(X, labels[:, None], Yvar, [theta], layout)
+            self._label_noise = math.exp(theta[-1])
+        fitted_on = len(X) if refit or warm is None else warm.fitted_on
+        self.warm = WarmStart(tuple(map(float, theta)), fitted_on, self._mode.amplitude)
+
+    def log_probability(self, Z: Tensor) -> Tensor:
+        """`N` logarithms of the probability of success at the rows of `Z`."""
+        if self._regression is not None:
+            mean, variance = self._regression.predict(Z)
+            z = mean[0] / (variance[0] + self._label_noise).sqrt()
+            return torch.as_tensor(torch.special.log_ndtr(z))
+        k = matern(squared_distance(Z / self._lengths, self._scaled))
+        latent = self._mode.amplitude**2 * (k @ self._mode.weights) + self._mode.base
+        return torch.nn.functional.logsigmoid(latent)
+
+    def log_utility(self, Z: Tensor) -> Tensor:
+        """`N` terms of a log utility: a power of the probability, and a penalty on doubt."""
+        log_p = self.log_probability(Z)
+        return POWER * log_p - PENALTY * (math.log(DOUBTFUL) - log_p).clamp_min(0.0)
+
+
+def find_mode(correlation: Tensor, labels: Tensor, amplitude: float) -> Mode:
+    """The mode of the latent values by Newton's method [Rasmussen2006].
+
+    Args:
+        correlation: `n x n`.
+        labels: `n`, 1 for success and -1 for failure.
+        amplitude: standard deviation of the latent prior.
+    """
+    n = len(labels)
+    K = amplitude**2 * correlation
+    K.diagonal().add_(1e-6)
+    targets = (labels + 1) / 2
+    share = (float(targets.sum()) + 1) / (n + 2)
+    base = math.log(share / (1 - share))
+    latent = torch.full_like(targets, base)
+    weights, step = torch.zeros_like(targets), math.inf
+    for _ in range(NEWTON_STEPS):
+        p = torch.sigmoid(latent)
+        curvature = (p * (1 - p)).clamp_min(1e-9)
+        root = curvature.sqrt()
+        B = root[:, None] * K * root[None]
+        B.diagonal().add_(1.0)
+        factor, info = torch.linalg.cholesky_ex(B)
+        if int(info) != 0:
+            return Mode(weights, base, amplitude, -math.inf, math.inf)
+        b = curvature * (latent - base) + (targets - p)
+        solved = torch.cholesky_solve((root * (K @ b))[:, None], factor)[:, 0]
+        weights = b - root * solved
+        new = K @ weights + base
+        step, latent = float((new - latent).abs().max()), new
+        if step < CONVERGED:
+            break
+    fit = torch.nn.functional.logsigmoid(labels * latent).sum()
+    evidence = fit - 0.5 * (weights @ (latent - base)) - factor.diagonal().log().sum()
+    return Mode(weights, base, amplitude, float(evidence), step)
+
+
+def _is_stale(warm: WarmStart, rows: int, layout: Layout) -> bool:
+    if len(warm.theta) != layout.size + 1 or rows < warm.fitted_on:
+        return True
+    return rows - warm.fitted_on >= (1 if rows < REFIT_ALWAYS_BELOW else REFIT_EVERY)

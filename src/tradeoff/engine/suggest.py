@@ -1,0 +1,441 @@
+"""The one entry: from spec, history and state to the next candidates.
+
+It always answers. When a step fails it degrades in this order, and each candidate says how it was
+made: the model, warm-started; the model, fitted anew without what was remembered; a perturbation of
+a good observed point; the next point of the space-filling sequence.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tradeoff.engine import design, pareto
+from tradeoff.engine.acquisition import (
+    Utility,
+    draw_directions,
+    draw_references,
+    samples_for,
+    select_baseline,
+    sobol_normals,
+)
+from tradeoff.engine.data import MAX_ROWS, Data, build_data, thin
+from tradeoff.engine.device import choose, tensor
+from tradeoff.engine.feasibility import SuccessModel
+from tradeoff.engine.models import ConditionedModel, Layout, SurrogateModel, fit_map
+from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb
+from tradeoff.engine.space import Space
+from tradeoff.engine.state import State, WarmStart
+from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.spec.history import History
+from tradeoff.spec.values import Value
+
+logger = logging.getLogger(__name__)
+
+Array = npt.NDArray[np.float64]
+Source = Literal["model", "space_filling"]
+
+#: Hyperparameters are fitted at every new row below so many rows, then ever more rarely.
+REFIT_SCHEDULE = ((64, 1), (256, 4))
+REFIT_LAST = 8
+#: Hyperparameters are fitted on at most so many rows; the posterior uses all.
+MAX_FIT_ROWS = 500
+#: From so many optimised metrics on boxes are too many.
+MANY_METRICS = 4
+#: Step sizes of the climb stay within these lengthscales.
+STEP_BOUNDS = (0.05, 5.0)
+#: An incumbent front smaller than this is filled up with the best sums.
+MIN_INCUMBENTS = 4
+#: Half-width of a 95 % interval, in standard deviations.
+TWO_SIDED = 1.959963984540054
+#: Points of the space-filling sequence that are passed over when they were seen.
+MAX_SKIPPED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One suggestion.
+
+    Attributes:
+        assignments: value by parameter and conditional name.
+        source: who made it.
+        explanation: why this point, JSON-able; see `suggest`.
+    """
+
+    assignments: dict[str, Value]
+    source: Source
+    explanation: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """Candidates, and what to remember for the next call.
+
+    Attributes:
+        candidates: best first; each takes those before it for granted.
+        state: to be given to the next call.
+    """
+
+    candidates: tuple[Candidate, ...]
+    state: State
+
+
+def suggest(
+    spec: ExperimentSpec, history: History, q: int, state: State, *, device: str = "cpu"
+) -> Suggested:
+    """Propose the next `q` points; never raises on account of the history.
+
+    Same arguments, same answer: all randomness comes from the state. No candidate repeats an
+    observation, a pending point or another candidate, until a finite space is exhausted.
+
+    Args:
+        spec: what was asked.
+        history: what was seen, and what is pending.
+        q: how many candidates.
+        state: what the last call returned.
+        device: `cpu`, `cuda`, `cuda:N` or `auto`; without the GPU asked for, the CPU answers.
+
+    Returns:
+        The candidates and the new state. The explanation of a model's candidate has, by metric, the
+        predicted `mean` and its 95 % interval `low` to `high` in original units; the
+        `probability_of_success` (`None` when no failure was seen); the `probability_of_feasibility`
+        of each constraint metric; the `log_utility`; and the number of `observations` it saw.
+        Every explanation says in `reason` why a simpler way answered, `None` otherwise.
+    """
+    if spec.type == "grid":
+        return _grid(spec, history, q, state)
+    space = Space(spec)
+    data = build_data(space, history)
+    failed = int(data.failed.sum())
+    if design.is_initial(spec, succeeded=len(data.failed) - failed, failed=failed):
+        return _from_design(space, data, q, state)
+    computing_on, device_reason = choose(device, rows=len(data.failed), metrics=len(data.metrics))
+    reason = None
+    for attempt in (state, replace(state, metrics={}, success=None)):
+        try:
+            return _from_model(space, data, q, attempt, computing_on, reason or device_reason)
+        except Exception as error:  # this is the door behind which nothing may escape
+            logger.warning("model failed", exc_info=True, extra={"observations": len(data.failed)})
+            reason = f"the model failed: {type(error).__name__}"
+            computing_on = torch.device("cpu")
+    return _without_model(space, data, q, state, reason or "the model failed")
+
+
+# Without a model
+
+
+def _grid(spec: ExperimentSpec, history: History, q: int, state: State) -> Suggested:
+    first = len(history.observations) + len(history.pending)
+    candidates = [
+        Candidate(design.grid_point(spec, first + k), "space_filling", _plain("grid"))
+        for k in range(q)
+    ]
+    return Suggested(tuple(candidates), state)
+
+
+def _from_design(space: Space, data: Data, q: int, state: State) -> Suggested:
+    """The next points of the sequence; away from failures where there are only those."""
+    method = "random draw" if space.spec.type == "random" else "initial design"
+    failed = data.X[data.failed]
+    succeeded = len(data.failed) - len(failed)
+    if (
+        space.spec.type == "offline"
+        and succeeded < design.MIN_SUCCESSES
+        and len(failed) >= design.FAILURES_TO_AVOID
+    ):
+        return _far_from_failures(space, data, failed, q, state)
+    points, position = _next_points(space, data, q, state)
+    candidates = [Candidate(point, "space_filling", _plain(method)) for point in points]
+    return Suggested(tuple(candidates), replace(state, position=position))
+
+
+def _far_from_failures(space: Space, data: Data, failed: Array, q: int, state: State) -> Suggested:
+    rng = np.random.default_rng([state.seed, state.asks])
+    rows: list[Array] = []
+    avoided = np.concatenate([failed, data.X_pending])
+    for _ in range(q):
+        row = design.farthest(space, avoided, rng)
+        avoided = np.concatenate([avoided, row[None]])
+        rows.append(row)
+    seen = data.seen
+    candidates = []
+    for row in rows:
+        if is_seen(row, seen):
+            row = _fresh_row(space, row, seen, rng)
+        seen = np.concatenate([seen, row[None]])
+        explanation = _plain("far from failures")
+        candidates.append(Candidate(space.decode(row[None])[0], "space_filling", explanation))
+    return Suggested(tuple(candidates), replace(state, asks=state.asks + 1))
+
+
+def _next_points(
+    space: Space, data: Data, q: int, state: State
+) -> tuple[list[dict[str, Value]], int]:
+    """`q` unseen points from the state's position on, and the position after them.
+
+    Seen ones are passed over; when all are seen, repeats are taken.
+    """
+    draw = design.random_points if space.spec.type == "random" else design.space_filling
+    points: list[dict[str, Value]] = []
+    seen, position = data.seen, state.position
+    while len(points) < q:
+        batch = draw(space.spec, seed=state.seed, start=position, count=max(16, 2 * q))
+        skipping = position - state.position < _most_skipped(space, data)
+        for point in batch:
+            position += 1
+            row = space.encode([point])
+            if skipping and is_seen(row[0], seen):
+                continue
+            points.append(point)
+            seen = np.concatenate([seen, row])
+            if len(points) == q:
+                break
+    return points, position
+
+
+def _most_skipped(space: Space, data: Data) -> float:
+    """How far to look for an unseen point: a finite space's sequence repeats after its size."""
+    return min(MAX_SKIPPED, space.size + 16, 16 + 4 * len(data.seen))
+
+
+def _without_model(space: Space, data: Data, q: int, state: State, reason: str) -> Suggested:
+    """Neighbours of good observed points; without any, the space-filling sequence."""
+    rng = np.random.default_rng([state.seed, state.asks])
+    candidates: list[Candidate] = []
+    seen = data.seen
+    front = data.successes[pareto.non_dominated(np.nan_to_num(data.Y))]
+    for _ in range(q if len(front) else 0):
+        row = _fresh_row(space, front[int(rng.integers(len(front)))], seen, rng)
+        if is_seen(row, seen):
+            break
+        seen = np.concatenate([seen, row[None]])
+        explanation = _plain("neighbour of a good point", reason=reason)
+        candidates.append(Candidate(space.decode(row[None])[0], "space_filling", explanation))
+    points, position = _next_points(space, replace(data, seen=seen), q - len(candidates), state)
+    explanation = _plain("space-filling sequence", reason=reason)
+    candidates += [Candidate(point, "space_filling", explanation) for point in points]
+    return Suggested(tuple(candidates), replace(state, position=position, asks=state.asks + 1))
+
+
+def _fresh_row(space: Space, row: Array, seen: Array, rng: np.random.Generator) -> Array:
+    """A permitted unseen neighbour of a row, or some neighbour if none is found."""
+    near = perturb(space, row[None], 64, rng)
+    near = near[space.meets_constraints(near)]
+    for x in near:
+        if not is_seen(x, seen):
+            return np.asarray(x)
+    return np.asarray(near[0] if len(near) else space.snap(row[None])[0])
+
+
+def _plain(method: str, *, reason: str | None = None) -> dict[str, Any]:
+    return {"method": method, "reason": reason}
+
+
+# With the model
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """The models of one call."""
+
+    layout: Layout
+    surrogate: SurrogateModel
+    success: SuccessModel | None
+    metrics: Mapping[str, WarmStart]
+
+
+def _from_model(
+    space: Space,
+    data: Data,
+    q: int,
+    state: State,
+    device: torch.device,
+    reason: str | None,
+) -> Suggested:
+    """Fit, then pick `q` points one after the other, each knowing those before."""
+    rng = np.random.default_rng([state.seed, state.asks])
+    fitted = _fit(space, data, state, device, rng)
+    utility = _utility(space, data, fitted.surrogate, fitted.success, rng)
+    picks, values = _pick(space, data, fitted.surrogate, utility, q, rng, device)
+    explanations = _explain(data, fitted, tensor(picks, device), values, reason)
+    candidates = [
+        Candidate(point, "model", explanation)
+        for point, explanation in zip(space.decode(picks), explanations, strict=True)
+    ]
+    warm = None if fitted.success is None else fitted.success.warm
+    new_state = replace(state, asks=state.asks + 1, metrics=fitted.metrics, success=warm)
+    return Suggested(tuple(candidates), new_state)
+
+
+def _fit(
+    space: Space, data: Data, state: State, device: torch.device, rng: np.random.Generator
+) -> _Fitted:
+    layout = Layout.of(space)
+    kept = thin(data.successes, data.Y)
+    X, Y = tensor(data.successes[kept], device), tensor(data.Y[kept], device)
+    Yvar = tensor(data.Yvar[kept], device)
+    rows = _rows_to_fit(data.Y[kept], rng)
+    rows_on_device = torch.as_tensor(rows, device=device)
+    metrics: dict[str, WarmStart] = {}
+    thetas = []
+    for column, metric in enumerate(data.metrics):
+        warm = state.metrics.get(metric.key)
+        if warm is None or _is_stale(warm, len(data.successes), layout):
+            usable = warm is not None and len(warm.theta) == layout.size + 1
+            theta = fit_map(
+                X[rows_on_device],
+                Y[rows_on_device, column],
+                Yvar[rows_on_device, column],
+                layout,
+                start=warm.theta if warm is not None and usable else None,
+            )
+            warm = WarmStart(tuple(map(float, theta)), len(data.successes))
+        metrics[metric.key] = warm
+        thetas.append(np.array(warm.theta))
+    surrogate = SurrogateModel(X, Y, Yvar, thetas, layout)
+    success = _fit_success(data, layout, state, device) if data.failed.any() else None
+    return _Fitted(layout, surrogate, success, metrics)
+
+
+def _fit_success(data: Data, layout: Layout, state: State, device: torch.device) -> SuccessModel:
+    labels = data.failed.astype(np.float64)[:, None]
+    kept = thin(data.X, np.zeros_like(labels), limit=MAX_ROWS)
+    failed = torch.as_tensor(data.failed[kept], device=device)
+    return SuccessModel(tensor(data.X[kept], device), failed, layout, state.success)
+
+
+def _is_stale(warm: WarmStart, rows: int, layout: Layout) -> bool:
+    if len(warm.theta) != layout.size + 1 or rows < warm.fitted_on:
+        return True
+    every = next((every for below, every in REFIT_SCHEDULE if rows < below), REFIT_LAST)
+    return rows - warm.fitted_on >= every
+
+
+def _rows_to_fit(Y: Array, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """The front, the newest and random others."""
+    if len(Y) <= MAX_FIT_ROWS:
+        return np.arange(len(Y))
+    chosen = pareto.non_dominated(Y)
+    chosen[-MAX_FIT_ROWS // 5 :] = True
+    others = rng.permutation(np.flatnonzero(~chosen))
+    chosen[others[: max(0, MAX_FIT_ROWS - int(chosen.sum()))]] = True
+    return np.flatnonzero(chosen)
+
+
+def _utility(
+    space: Space,
+    data: Data,
+    model: SurrogateModel,
+    success: SuccessModel | None,
+    rng: np.random.Generator,
+) -> Utility:
+    device, m = model.X.device, data.objectives
+    samples = samples_for(m)
+    references = draw_references(model, space, data.thresholds, samples, rng)
+    limits = tensor(data.limits, device)
+    base = select_baseline(model, tensor(data.X_pending, device), references, limits)
+    normals = sobol_normals((len(data.metrics), len(base)), samples, rng)
+    conditioned = ConditionedModel(model, base, tensor(normals, device))
+    directions = tensor(draw_directions(m, rng), device) if m >= MANY_METRICS else None
+    return Utility(conditioned, references, limits, success, directions)
+
+
+def _pick(
+    space: Space,
+    data: Data,
+    model: SurrogateModel,
+    utility: Utility,
+    q: int,
+    rng: np.random.Generator,
+    device: torch.device,
+) -> tuple[Array, list[float]]:
+    """`q x D` picks and their log utilities.
+
+    Raises:
+        ArithmeticError: when no point has a finite utility.
+    """
+    incumbents, scale = _incumbents(data, model), _step_scale(model)
+    picks: list[Array] = []
+    values: list[float] = []
+    seen = data.seen
+    for number in range(q):
+        problem = Problem(space, incumbents, seen, scale)
+        pick, value = optimize(utility, problem, rng, device)
+        if not math.isfinite(value):
+            raise ArithmeticError("no point has a finite utility")
+        picks.append(pick)
+        values.append(value)
+        seen = np.concatenate([seen, pick[None]])
+        if number + 1 < q:
+            normals = rng.standard_normal((len(data.metrics), utility.samples))
+            utility.append(tensor(pick, device), tensor(normals, device))
+    return np.array(picks), values
+
+
+def _incumbents(data: Data, model: SurrogateModel) -> Array:
+    """Observed points on the front of the predictions, and the best sums if they are few."""
+    with torch.no_grad():
+        expected = model.predict(model.X)[0].T.cpu().numpy()
+    X, m = model.X.cpu().numpy(), data.objectives
+    permitted = (expected[:, m:] >= data.limits).all(axis=1)
+    candidates = np.flatnonzero(permitted) if permitted.any() else np.arange(len(X))
+    scores = expected[candidates, :m] if m else expected[candidates]
+    front = candidates[pareto.non_dominated(scores)]
+    if len(front) < MIN_INCUMBENTS:
+        best = candidates[np.argsort(-scores.sum(axis=1), kind="stable")[:MIN_INCUMBENTS]]
+        front = np.concatenate([front, best])
+    return X[front]
+
+
+def _step_scale(model: SurrogateModel) -> Array:
+    """`D`, geometric mean of the metrics' lengthscales."""
+    logs: Tensor = model.inverse_lengths[:, 0].log().mean(0)
+    return np.asarray(np.clip(torch.exp(-logs).cpu().numpy(), *STEP_BOUNDS))
+
+
+def _explain(
+    data: Data,
+    fitted: _Fitted,
+    X: Tensor,
+    values: Sequence[float],
+    reason: str | None,
+) -> list[dict[str, Any]]:
+    """What the models expect of each pick, in original units."""
+    with torch.no_grad():
+        mean, variance = fitted.surrogate.predict(X)
+        success = None if fitted.success is None else fitted.success.log_probability(X).exp()
+    centre, deviation = mean.cpu().numpy(), variance.sqrt().cpu().numpy()
+    explanations = []
+    for pick, value in enumerate(values):
+        metrics, feasibility = {}, {}
+        for column, (metric, scale) in enumerate(zip(data.metrics, data.scales, strict=True)):
+            here, width = centre[column, pick], TWO_SIDED * deviation[column, pick]
+            ends = scale.restore(np.array([here - width, here, here + width]))
+            metrics[metric.key] = {
+                "mean": float(ends[1]),
+                "low": float(ends.min()),
+                "high": float(ends.max()),
+            }
+            if column >= data.objectives:
+                z = (here - data.limits[column - data.objectives]) / deviation[column, pick]
+                feasibility[metric.key] = 0.5 * math.erfc(-z / math.sqrt(2))
+        explanations.append(
+            {
+                "method": "expected improvement",
+                "reason": reason,
+                "observations": len(data.failed),
+                "metrics": metrics,
+                "probability_of_success": None if success is None else float(success[pick]),
+                "probability_of_feasibility": feasibility,
+                "log_utility": value,
+            }
+        )
+    return explanations
