@@ -17,7 +17,7 @@ import structlog
 #: A token as text, or as the beginning of a Basic authorization (base64 of `tdo_`).
 SECRET = re.compile(r"tdo_[A-Za-z0-9_\-]{9,}|dGRvX[A-Za-z0-9+/=_\-]{9,}")
 #: How a line says that somebody must look, in either format.
-_ERROR = re.compile(r'\[(?:error|critical)\s*\]|"level": ?"(?:error|critical)"')
+_ERROR = re.compile(r'^\S+ \[(?:error|critical)\s*\]|"level": ?"(?:error|critical)"')
 #: These say at each event what nobody asked.
 QUIET = ("httpx", "httpcore", "procrastinate", "alembic", "asyncio", "multipart")
 
