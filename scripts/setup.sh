@@ -9,10 +9,11 @@
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 unset PYTHONHOME
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0 PIP_PROGRESS_BAR=off
 
 venv=.venv
 stamp=$venv/.setup-stamp
+log=$venv/setup.log
 
 say() { printf 'setup: %s\n' "$@"; }
 fail() {
@@ -47,7 +48,7 @@ find_python() {
 
 # A configured folder of wheels that does not exist is no news to anybody; all else that pip says is.
 pip() {
-    "$venv/bin/python" -m pip "$@" 2>&1 |
+    "$venv/bin/python" -m pip --log "$log" "$@" 2>&1 |
         { grep -v --line-buffered '^WARNING: Location .* is ignored' || true; }
 }
 
@@ -83,13 +84,13 @@ main() {
         return
     fi
     SECONDS=0
-    trap 'say "stopped: the lines above say why. When it is mended, run it again." >&2' ERR
     rm -f "$stamp"
     if ! venv_is_sound; then
         python=$(find_python)
         say "a virtual environment in $venv, with $("$python" --version)"
         "$python" -m venv --clear "$venv"
     fi
+    trap '[ $? = 0 ] || say "stopped: the lines above say why, and $log has all that pip said" >&2' EXIT
     install_torch
     say 'all other packages (about a minute)'
     pip install --quiet -c constraints.txt -e '.[dev]'
