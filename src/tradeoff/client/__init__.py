@@ -1,0 +1,39 @@
+"""The library that users import: suggest, train, observe, over plain HTTP.
+
+It stands outside the server and shares no code with it: httpx and the standard library are all it
+needs, so that it installs beside any training framework. Only the wire joins the two, and
+`tests/wire` keeps them in step.
+
+What surprised us: a POST may safely be sent again, and has to be. Every write carries an
+`Idempotency-Key`, the same at each try, and the server lets it take effect once.
+"""
+
+from tradeoff.client.connection import Client
+from tradeoff.client.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    ConnectionFailed,
+    Forbidden,
+    NotFound,
+    NoToken,
+    ServerError,
+    TooManyRequests,
+    TradeoffClientError,
+    Unauthorized,
+)
+
+__all__ = [
+    "ApiError",
+    "BadRequest",
+    "Client",
+    "Conflict",
+    "ConnectionFailed",
+    "Forbidden",
+    "NoToken",
+    "NotFound",
+    "ServerError",
+    "TooManyRequests",
+    "TradeoffClientError",
+    "Unauthorized",
+]
