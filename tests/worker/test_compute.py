@@ -79,7 +79,7 @@ def test_an_engine_that_raises_fails_the_question_with_its_reason(engine: Engine
     question = make_question()
     broken = replace(question, spec=None)  # type: ignore[arg-type]  # that is the point
 
-    with pytest.raises(EngineFailed, match="AttributeError|TypeError"):
+    with pytest.raises(EngineFailed, match=r"AttributeError|TypeError"):
         engine.ask(broken, limit_seconds=60)
 
     assert engine.ask(question, limit_seconds=60).candidates
