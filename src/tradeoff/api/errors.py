@@ -120,14 +120,25 @@ def _request_id(scope: Scope) -> str:
 
 def bad_input(error: ValidationError, model: type[BaseModel]) -> BadInput:
     """What pydantic found wrong with `model`'s input, in plain words."""
-    told = list(dict.fromkeys(_describe(report, model) for report in error.errors()))
+    reports = error.errors()
+    # A list whose only entry is wrong is reported as too short as well.
+    wrong_inside = {
+        report["loc"][:length] for report in reports for length in range(len(report["loc"]))
+    }
+    told = list(
+        dict.fromkeys(
+            _describe(report, model)
+            for report in reports
+            if report["type"] != "too_short" or report["loc"] not in wrong_inside
+        )
+    )
     more = len(told) - TOLD_AT_ONCE
     text = "; ".join(told[:TOLD_AT_ONCE])
     return BadInput(f"{text}; and {more} more" if more > 0 else text)
 
 
 def _describe(report: Any, model: type[BaseModel]) -> str:
-    path = _path(report["loc"])
+    path = _path(report["loc"], model)
     text = _text(report, model)
     if not path:
         return text
@@ -136,10 +147,18 @@ def _describe(report: Any, model: type[BaseModel]) -> str:
     return f"{path}: {text}"
 
 
-def _path(location: tuple[int | str, ...]) -> str:
+def _path(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     path = ""
+    models = [model]
     for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+        if isinstance(part, int):
+            path += f"[{part}]"
+            continue
+        below = _models_below(models, part)
+        if below is None and len(models) > 1:
+            continue  # the tag by which one model of several was chosen; no key of the body
+        path += f".{part}"
+        models = below or []
     return path.removeprefix(".")
 
 
@@ -197,10 +216,17 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[st
     """The keys that the object at `location` of `model` may have."""
     models = [model]
     for part in location:
-        fields = [m.model_fields[part] for m in models if part in m.model_fields]
-        if fields:  # otherwise it is an index, or the tag of a union: the same models
-            models = [found for f in fields for found in _models_in(f.annotation)]
+        # An index or a union's tag leaves the models as they are.
+        models = _models_below(models, part) or models
     return sorted({key for m in models for key in m.model_fields if key != "object"})
+
+
+def _models_below(models: list[type[BaseModel]], key: int | str) -> list[type[BaseModel]] | None:
+    """What `key` of one of `models` can hold; `None` when none of them has such a key."""
+    fields = [m.model_fields[key] for m in models if key in m.model_fields]
+    if not fields:
+        return None
+    return [found for field in fields for found in _models_in(field.annotation)]
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

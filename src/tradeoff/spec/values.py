@@ -21,9 +21,13 @@ MAX_INTEGER = 2**53 - 1
 MAX_NAME_LENGTH = 100
 
 
+#: Callers write JSON, whatever we are written in.
+JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
+
+
 def shown(value: object) -> str:
     """`value` as an error message quotes it, cut to a readable length."""
-    text = repr(value)
+    text = JSON_WORDS.get(repr(value)) or repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, pool, text
 
 from tradeoff.errors import StartError
-from tradeoff.store.database import driver_url
+from tradeoff.store.database import Session, driver_url
 
 #: Any two `tradeoff migrate` take turns by it; the number itself means nothing.
 ADVISORY_LOCK = 7_236_151
@@ -48,6 +48,11 @@ def current(url: str) -> str | None:
     engine = create_engine(driver_url(url), poolclass=pool.NullPool)
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def read_revision(session: Session) -> str | None:
+    """The revision of the database that `session` works on; `None` before the first migration."""
+    return MigrationContext.configure(session.connection()).get_current_revision()
 
 
 def head() -> str:

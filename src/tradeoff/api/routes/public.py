@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from tradeoff.api import errors, measures, openapi, reference
-from tradeoff.errors import StartError, TradeoffError
+from tradeoff.errors import TradeoffError, Unavailable
 from tradeoff.store import migrations, queue
 from tradeoff.store.database import Database
 
@@ -79,9 +79,9 @@ def build_router(
 
 
 def _look(database: Database, head: str) -> dict[str, object]:
-    if migrations.current(database.url) != head:
-        raise StartError("The database has not the tables of this version; run `tradeoff migrate`.")
     with database.transaction() as session:
+        if migrations.read_revision(session) != head:
+            raise Unavailable("The database is at another version; run `tradeoff migrate`.")
         state = queue.read_state(session)
     return {
         "database": "ok",
