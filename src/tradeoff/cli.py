@@ -9,7 +9,8 @@ from __future__ import annotations
 import json as jsons
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -86,14 +87,10 @@ screen = Console(highlight=False, soft_wrap=True)
 
 def main() -> None:
     """Run the command line; an error of ours is a message and exit code 1."""
-    from tradeoff.client import errors as client_errors
-
     try:
         app(prog_name="tradeoff")
     except errors.TradeoffError as error:
         _fail(error.message)
-    except client_errors.ClientError as error:
-        _fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
@@ -444,15 +441,19 @@ def _watch_parent(supervised: bool) -> None:
         supervisor.watch_parent()
 
 
-def _client(url: str | None, data_dir: Path | None) -> Client:
+@contextmanager
+def _client(url: str | None, data_dir: Path | None) -> Iterator[Client]:
     """Connect to the API; without an address to that of a local `tradeoff up`."""
     from tradeoff import installation
+    from tradeoff.client import errors as client_errors
 
     settings = _settings(data_dir)
-    return Client(
-        url=url or installation.find_address(settings.data_dir),
-        token=installation.read_token(settings.data_dir),
-    )
+    url = url or installation.find_address(settings.data_dir)
+    try:
+        with Client(token, api_url=url) as client:
+            yield client
+    except client_errors.TradeoffClientError as error:
+        _fail(str(error))
 
 
 def _find_client(session: Any, name_or_id: str) -> int:

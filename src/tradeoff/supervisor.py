@@ -27,6 +27,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 #: Whoever lived this long had started well: the next pause is the shortest again.
 HEALTHY_SECONDS = 60.0
 LOG_BYTES = 20_000_000
+SAME_ERROR_SECONDS = 60.0
 
 
 class Flag:
@@ -149,6 +150,7 @@ class Supervisor:
         self._environment = environment
         self._record = record
         self._say = say
+        self._shown: dict[str, float] = {}
 
     def start(self) -> None:
         """Start every child."""
@@ -159,8 +161,8 @@ class Supervisor:
     def check(self) -> None:
         """Start again who died and whose pause is over; show errors. To be called often."""
         for child in self.children:
-            for line in child.new_errors()[-3:]:
-                self._say(f"{child.name}: {line.strip()[:300]}")
+            for line in child.new_errors():
+                self._show_error(child, line)
             if (code := child.ended()) is not None:
                 self._say(
                     f"{child.name} ended ({describe_exit(code)}); starting it again in "
@@ -197,6 +199,14 @@ class Supervisor:
                 _signal_group(twin.process.pid, signal.SIGKILL)
                 twin.process.wait()
             twin.ended()
+
+    def _show_error(self, child: Child, line: str) -> None:
+        """Show an error, unless the like of it was shown a moment ago: they come in swarms."""
+        # Between the level and the logger's name stands the event, without its particulars.
+        event = f"{child.name}: {line.partition(']')[2].partition('[')[0] or line[:100]}"
+        if time.monotonic() - self._shown.get(event, -SAME_ERROR_SECONDS) >= SAME_ERROR_SECONDS:
+            self._shown[event] = time.monotonic()
+            self._say(f"{child.name}: {line.strip()[:300]}  (log: {child.log})")
 
     def _write_record(self) -> None:
         entries = []
