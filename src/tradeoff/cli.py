@@ -448,7 +448,8 @@ def _client(url: str | None, data_dir: Path | None) -> Iterator[Client]:
     from tradeoff.client import errors as client_errors
 
     settings = _settings(data_dir)
-    url = url or installation.find_address(settings.data_dir)
+    url = url or settings.api_url or installation.find_address(settings.data_dir)
+    token = settings.api_token or installation.read_token(settings.data_dir)
     try:
         with Client(token, api_url=url) as client:
             yield client

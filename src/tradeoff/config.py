@@ -39,3 +39,7 @@ class Settings(BaseSettings):
         prefix = self.model_config["env_prefix"]
         values = self.model_dump(mode="json", exclude_none=True)
         return {**os.environ, **{f"{prefix}{name.upper()}": str(values[name]) for name in values}}
+    #: Where the commands that speak to the API find it; `None` asks the local `tradeoff up`.
+    api_url: str | None = None
+    #: Their token; `None` takes the local `tradeoff up`'s.
+    api_token: str | None = Field(default=None, repr=False)
