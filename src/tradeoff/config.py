@@ -33,13 +33,13 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, le=100)
     #: Time limit of one model refresh, in seconds; after it a simpler answer takes over.
     refresh_limit_seconds: float = Field(default=120.0, gt=0)
+    #: Where the commands that speak to the API find it; `None` asks the local `tradeoff up`.
+    api_url: str | None = None
+    #: Their token; `None` takes the local `tradeoff up`'s.
+    api_token: str | None = Field(default=None, repr=False)
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a child process that is to have these settings."""
         prefix = self.model_config["env_prefix"]
         values = self.model_dump(mode="json", exclude_none=True)
         return {**os.environ, **{f"{prefix}{name.upper()}": str(values[name]) for name in values}}
-    #: Where the commands that speak to the API find it; `None` asks the local `tradeoff up`.
-    api_url: str | None = None
-    #: Their token; `None` takes the local `tradeoff up`'s.
-    api_token: str | None = Field(default=None, repr=False)
