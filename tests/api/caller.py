@@ -95,7 +95,7 @@ class Caller:
 
 def ok(response: httpx.Response) -> dict[str, Any]:
     """The body of an answer that must be a success."""
-    assert response.status_code == 200, response.text
+    assert response.status_code == 200, response.text[:500]
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     body: dict[str, Any] = response.json()
     return body
@@ -104,7 +104,7 @@ def ok(response: httpx.Response) -> dict[str, Any]:
 def refusal(response: httpx.Response, status: int = 400) -> str:
     """The message of an answer that must be a refusal, in SigOpt's form."""
     body = response.json()
-    assert response.status_code == status, response.text
+    assert response.status_code == status, response.text[:500]
     assert body["status"] == status
     assert set(body) <= {"message", "status", "token_status"}
     message: str = body["message"]

@@ -27,7 +27,7 @@ WAIT_SECONDS = 0.4
 
 
 @pytest.fixture(scope="session")
-def shared_url(postgres_url: str, template: str) -> Iterator[str]:
+def shared_url(postgres_url: str, template: str) -> str:
     """The address of one migrated database for all tests of the API."""
     name = "api_" + uuid.uuid4().hex[:8]
     connection = psycopg2.connect(postgres_url)
@@ -36,7 +36,7 @@ def shared_url(postgres_url: str, template: str) -> Iterator[str]:
     with connection.cursor() as cursor:
         cursor.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
     connection.close()
-    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
