@@ -451,7 +451,7 @@ def _client(url: str | None, data_dir: Path | None) -> Iterator[Client]:
     url = url or settings.api_url or installation.find_address(settings.data_dir)
     token = settings.api_token or installation.read_token(settings.data_dir)
     try:
-        with Client(token, api_url=url) as client:
+        with Client(token, api_url=url, retry_seconds=3.0) as client:
             yield client
     except client_errors.TradeoffClientError as error:
         _fail(str(error))
