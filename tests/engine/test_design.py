@@ -103,8 +103,8 @@ def test_priors_shape_the_density() -> None:
 
     for draw in (design.space_filling, design.random_points):
         points = draw(spec, seed=1, start=0, count=256)
-        assert np.mean([p["n"] for p in points]) == pytest.approx(2, abs=0.15)  # type: ignore[arg-type]  # doubles
-        assert np.mean([p["b"] for p in points]) == pytest.approx(8, abs=0.25)  # type: ignore[arg-type]  # doubles
+        assert np.mean([float(p["n"]) for p in points]) == pytest.approx(2, abs=0.15)
+        assert np.mean([float(p["b"]) for p in points]) == pytest.approx(8, abs=0.25)
 
 
 def test_random_points_do_not_depend_on_the_cut() -> None:

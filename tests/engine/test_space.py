@@ -17,14 +17,16 @@ from tests.engine.specs import (
 )
 from tradeoff.engine.space import CHOSEN, Space, row_key, unique_rows
 from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.spec.values import Value
+
+Point = dict[str, Value]
 
 
 def test_values_sit_where_the_hand_puts_them() -> None:
     space = Space(MIXED)  # batch, layers, momentum, optimizer (3 columns), rate
 
-    X = space.encode(
-        [{"batch": 32, "layers": 1, "momentum": 0.33, "optimizer": "sgd", "rate": 1e-3}]
-    )
+    point: Point = {"batch": 32, "layers": 1, "momentum": 0.33, "optimizer": "sgd", "rate": 1e-3}
+    X = space.encode([point])
 
     assert space.width == 7
     assert X[0] == pytest.approx([0.5, 1 / 8, 1 / 3, 0, CHOSEN, 0, 0.5])
@@ -40,7 +42,7 @@ def test_two_choices_lie_one_apart() -> None:
 
 def test_inactive_parameters_sit_in_the_middle_and_are_absent() -> None:
     space = Space(CONDITIONAL)
-    point = {"optimizer": "sgd", "rate": 1e-3, "momentum": 0.9}
+    point: Point = {"optimizer": "sgd", "rate": 1e-3, "momentum": 0.9}
 
     X = space.encode([point])
 

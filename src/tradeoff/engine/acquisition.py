@@ -35,6 +35,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
+from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.utils.multi_objective.box_decompositions.non_dominated import (
     FastNondominatedPartitioning,
 )
@@ -296,6 +297,18 @@ class Directions:
             z = (gain[k][..., None] - directions[:, k, None] * t) / deviation[k][..., None]
             integrand = integrand + torch.special.log_ndtr(z)
         return torch.logsumexp(integrand, -1) + length.log()
+
+
+class UtilityAcquisition(AcquisitionFunction):
+    """A utility as BoTorch's optimizers take it: one point at a time, `batch x 1 x D`."""
+
+    def __init__(self, utility: Utility):
+        super().__init__(model=utility.model)  # type: ignore[arg-type]  # BoTorch only keeps it
+        self.utility = utility
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Log utilities of `batch x 1 x D` points, one per batch."""
+        return self.utility(X.squeeze(-2))
 
 
 def draw_references(

@@ -1,0 +1,151 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.engine.specs import double, spec_of
+from tradeoff.engine.data import Scale, build_data, thin
+from tradeoff.engine.space import Space
+from tradeoff.spec.history import History, Observation
+
+SPEC = spec_of(
+    double("x"),
+    metrics=[
+        {"name": "gain", "objective": "maximize", "threshold": 2.0},
+        {"name": "cost", "objective": "minimize"},
+        {"name": "heat", "objective": "minimize", "strategy": "constraint", "threshold": 20.0},
+        {"name": "note", "strategy": "store"},
+    ],
+)
+
+
+def seen(
+    x: float, gain: float, cost: float, heat: float, stddev: float | None = None
+) -> Observation:
+    values = {"gain": gain, "cost": cost, "heat": heat, "note": math.nan}
+    stddevs = {} if stddev is None else {"gain": stddev}
+    return Observation({"x": x}, values, stddevs, failed=False)
+
+
+def test_values_are_turned_and_standardised() -> None:
+    history = History((seen(0.1, 1, 10, 30), seen(0.2, 3, 30, 10)))
+
+    data = build_data(Space(SPEC), history)
+
+    assert [metric.key for metric in data.metrics] == ["cost", "gain", "heat"]
+    np.testing.assert_allclose(data.Y, [[1, -1, -1], [-1, 1, 1]])
+    assert data.thresholds == pytest.approx([math.nan, 0.0], nan_ok=True)
+    assert data.limits == pytest.approx([0.0])
+    assert data.objectives == 2
+
+
+def test_known_noise_is_a_variance_in_the_same_units() -> None:
+    history = History((seen(0.1, 1, 10, 30, 0.5), seen(0.2, 3, 30, 10)))
+
+    data = build_data(Space(SPEC), history)
+
+    np.testing.assert_allclose(data.Yvar, [[0, 0.25, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_values_that_are_no_numbers_count_as_failures(bad: float) -> None:
+    observations = (
+        seen(0.1, 1, 10, 30),
+        seen(0.2, bad, 30, 10),
+        Observation({"x": 0.3}, {}, {}, failed=True),
+        Observation({"x": 0.4}, {"gain": 1.0}, {}, failed=False),
+    )
+
+    data = build_data(Space(SPEC), History(observations, ({"x": 0.5},)))
+
+    assert data.failed.tolist() == [False, True, True, True]
+    assert data.successes.tolist() == [[0.1]]
+    assert data.seen.ravel().tolist() == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def test_nothing_observed_gives_empty_arrays() -> None:
+    data = build_data(Space(SPEC), History())
+
+    assert data.Y.shape == (0, 3)
+    assert data.X.shape == (0, 1)
+    assert data.X_pending.shape == (0, 1)
+
+
+def test_only_the_bad_tail_is_pulled_in() -> None:
+    values = np.append(np.linspace(0, 1, 21), [-1e6, 1e6])
+
+    scale = Scale.of(values, 1)
+    z = scale.standardise(values)
+
+    # The good outlier stays in proportion, the wreck comes close to the rest.
+    assert (z[22] - z[20]) / (z[20] - z[0]) == pytest.approx(1e6 - 1, rel=1e-6)
+    assert (z[0] - z[21]) / (z[20] - z[0]) < 10
+
+
+def test_half_of_the_values_on_a_plateau_are_not_bent() -> None:
+    values = np.array([0.0] * 30 + [-5.0, 1.0])
+
+    z = Scale.of(values, 1).standardise(values)
+
+    assert (z[0] - z[30]) / (z[31] - z[0]) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-5, 1.0, 1e150, 1e300])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_any_magnitude_is_standardised_alike(factor: float, sign: int) -> None:
+    base = np.array([1.0, 2.0, 5.0, 3.0, 4.5])
+
+    scale = Scale.of(base * factor, sign)
+
+    np.testing.assert_allclose(
+        scale.standardise(base * factor), Scale.of(base, sign).standardise(base), rtol=1e-6
+    )
+    np.testing.assert_allclose(scale.restore(scale.standardise(base * factor)), base * factor)
+
+
+def test_constant_metric_is_zero_everywhere() -> None:
+    scale = Scale.of(np.full(5, 7.0), -1)
+
+    assert scale.standardise(np.full(5, 7.0)).tolist() == [0.0] * 5
+    assert scale.restore(np.zeros(1))[0] == pytest.approx(7.0)
+
+
+@given(
+    st.lists(st.floats(-1e150, 1e150), min_size=1, max_size=30),
+    st.sampled_from([1, -1]),
+    st.floats(-50, 50),
+)
+def test_scale_is_monotone_and_finite(values: list[float], sign: int, z: float) -> None:
+    array = np.array(values)
+    scale = Scale.of(array, sign)
+
+    standardised = scale.standardise(np.sort(sign * array) * sign)
+
+    assert np.isfinite(standardised).all()
+    assert (np.diff(standardised) >= -1e-9).all()
+    assert np.isfinite(scale.restore(np.array([z, -1e9, 1e9]))).all()
+
+
+def test_thresholds_stay_within_reach() -> None:
+    observations = tuple(seen(x / 10, x, x, x) for x in range(10))
+
+    for threshold in (-1e100, 1e100):
+        metrics = [m.model_copy(update={"threshold": threshold}) for m in SPEC.optimized_metrics]
+        spec = SPEC.model_copy(update={"metrics": tuple(metrics)})
+        data = build_data(Space(spec), History(observations))
+        assert np.abs(data.thresholds).max() <= 10
+
+
+def test_thinning_keeps_the_front_and_the_newest() -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.random((500, 3)), rng.random((500, 2))
+    Y[7] = 2.0
+
+    kept = thin(X, Y, limit=100)
+
+    assert len(kept) == 100
+    assert 7 in kept
+    assert set(range(450, 500)) <= set(kept.tolist())
+    assert thin(X, Y, limit=500).tolist() == list(range(500))
