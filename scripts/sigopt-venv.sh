@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Make an environment with the official sigopt client, for tests/wire/test_sigopt_client.py.
+# It pins old versions of what we use ourselves, so it gets an environment of its own.
+# Usage: scripts/sigopt-venv.sh [FOLDER]   prints the interpreter's path at the end
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=${1:-.venv-sigopt}
+python=${PYTHON:-.venv/bin/python}
+[ -x "$python" ] || python=python3
+if ! "$folder/bin/python" -c 'import sigopt; assert sigopt.version.VERSION == "8.8.3"' 2>/dev/null; then
+    "$python" -m venv --clear "$folder"
+    # The client imports pkg_resources, which newer setuptools no longer have.
+    "$folder/bin/pip" install --quiet 'sigopt==8.8.3' 'setuptools<81' >&2
+fi
+echo "$folder/bin/python"
