@@ -11,11 +11,15 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg2
 import pytest
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
+
+if TYPE_CHECKING:
+    from tradeoff.store.database import Database
 
 # Threads of linear algebra only fight each other on small machines.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -54,7 +58,7 @@ def database_url(postgres_url: str, template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[object]:
+def database(database_url: str) -> Iterator[Database]:
     """A `store.database.Database` on `database_url`."""
     from tradeoff.store.database import connect
 
@@ -73,7 +77,7 @@ class Account:
 
 
 @pytest.fixture
-def account(database: object) -> Account:
+def account(database: Database) -> Account:
     """A client with its first tokens."""
     from tests.builders import make_account
 

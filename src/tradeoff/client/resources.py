@@ -380,30 +380,35 @@ class Suggestion(View):
 
     def observe(
         self,
-        value: float | None = None,
+        values: Mapping[str, float] | float | None = None,
+        /,
         *,
         stddevs: Mapping[str, float] | None = None,
         metadata: Mapping[str, Any] | None = None,
-        **values: float,
+        **named: float,
     ) -> Observation:
         """Report what was measured: `suggestion.observe(accuracy=0.91, inference_ms=2.4)`.
 
         Args:
-            value: of the only metric, when the experiment has one without a name.
+            values: measured value by metric name, for names that are no Python words; or one
+                number, when the experiment has a single metric.
             stddevs: standard deviations of measurements, by metric name.
             metadata: up to 100 strings and numbers of your own.
-            **values: measured value by metric name.
+            **named: measured value by metric name.
 
         Raises:
             BadRequest: when a metric is missing or unknown.
         """
+        measured: dict[str | None, float] = {**named}
+        if isinstance(values, Mapping):
+            measured.update(values)
+        elif values is not None:
+            measured[None] = values
         known = stddevs or {}
         evaluations = [
-            {"name": name, "value": number, "value_stddev": known.get(name)}
-            for name, number in values.items()
+            {"name": name, "value": value, "value_stddev": known.get(name or "")}
+            for name, value in measured.items()
         ]
-        if value is not None:
-            evaluations.append({"name": None, "value": value, "value_stddev": known.get("")})
         return self._report({"values": evaluations}, metadata)
 
     def fail(self, *, metadata: Mapping[str, Any] | None = None) -> Observation:

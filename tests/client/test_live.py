@@ -1,0 +1,75 @@
+"""The client against the real server on a real Postgres."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.builders import METRICS, PARAMETERS, measure
+from tests.conftest import LiveServer
+from tradeoff import Client, client
+
+
+def test_the_loop_runs_to_its_budget_and_finds_a_frontier(live_server: LiveServer) -> None:
+    with Client(live_server.token, api_url=live_server.url) as api:
+        experiment = api.experiments.create(
+            name="loop", parameters=PARAMETERS, metrics=METRICS, observation_budget=5
+        )
+
+        for suggestion in experiment.loop():
+            with suggestion:
+                suggestion.observe(measure(suggestion.assignments))
+
+        done = experiment.fetch()
+        assert done.progress.observation_count == 5
+        frontier = experiment.frontier()
+        assert frontier
+        assert set(frontier[0].value_by_metric) == {"accuracy", "inference_ms"}
+        assert len(experiment.observations().fetch()) == 5
+
+
+def test_failures_and_batches_are_counted(live_server: LiveServer) -> None:
+    with Client(live_server.token, api_url=live_server.url) as api:
+        experiment = api.experiments.create(
+            name="mixed", parameters=PARAMETERS, metrics=METRICS, observation_budget=5
+        )
+        with pytest.raises(RuntimeError), experiment.suggest():
+            raise RuntimeError("out of memory")
+        batch = experiment.observations().create_batch(
+            [
+                {
+                    "assignments": {"learning_rate": 1e-3, "filters": 9, "activation": "relu"},
+                    "values": [
+                        {"name": "accuracy", "value": 0.5},
+                        {"name": "inference_ms", "value": 1.0},
+                    ],
+                }
+            ]
+        )
+
+        assert [row.failed for row in batch] == [False]
+        newest, oldest = experiment.observations().fetch().data
+        assert oldest.failed
+        assert oldest.metadata == {"error": "RuntimeError: out of memory"}
+        assert newest.value_by_metric == {"accuracy": 0.5, "inference_ms": 1.0}
+
+
+def test_a_mistyped_metric_is_refused_with_the_names_there_are(live_server: LiveServer) -> None:
+    with Client(live_server.token, api_url=live_server.url) as api:
+        experiment = api.experiments.create(
+            name="typo", parameters=PARAMETERS, metrics=METRICS, observation_budget=5
+        )
+
+        with pytest.raises(client.BadRequest, match="accuracy, inference_ms"):
+            experiment.suggest().observe(acuracy=0.5, inference_ms=1.0)
+
+        assert experiment.fetch().progress.observation_count == 0
+
+
+def test_the_token_and_its_client_can_be_fetched(live_server: LiveServer) -> None:
+    with Client(live_server.token, api_url=live_server.url) as api:
+        token = api.tokens().fetch()
+
+        assert token.client == str(live_server.client_id)
+        assert token.client is not None
+        assert api.clients(token.client).fetch().name == "Acme"
+        assert api.clients(token.client).experiments().fetch().count == 0
