@@ -102,7 +102,7 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
 def _changed_spec(experiment: tables.Experiment, changes: Mapping[str, Any]) -> ExperimentSpec:
     spec = experiment.spec
     if "parallel_bandwidth" in changes:
-        spec = spec.model_copy(update={"parallel_bandwidth": changes["parallel_bandwidth"]})
+        spec = spec_changes.change_bandwidth(spec, changes["parallel_bandwidth"])
     if changes.get("observation_budget") is not None:
         spec = spec_changes.change_budget(spec, changes["observation_budget"])
     if "metrics" in changes:

@@ -15,7 +15,7 @@ from tradeoff.errors import BadInput
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import Metric
 from tradeoff.spec.parameters import CategoricalValue, Parameter
-from tradeoff.spec.values import shown
+from tradeoff.spec.values import check_name, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 #: `{"parameters": {name: parameter as JSON}, "categories": {parameter: {category: enum_index}}}`
@@ -39,6 +39,15 @@ def change_budget(spec: ExperimentSpec, budget: int) -> ExperimentSpec:
     return _rebuilt(spec, observation_budget=budget)
 
 
+def change_bandwidth(spec: ExperimentSpec, bandwidth: int | None) -> ExperimentSpec:
+    """The spec for another number of trainings at once; `None` when it is not known any more.
+
+    Raises:
+        BadInput: when it is no positive integer, or over the limit.
+    """
+    return _rebuilt(spec, parallel_bandwidth=bandwidth)
+
+
 def change_metrics(spec: ExperimentSpec, metrics: Sequence[Mapping[str, Any]]) -> ExperimentSpec:
     """The spec with other thresholds; all else about the metrics must be as it is.
 
@@ -49,6 +58,7 @@ def change_metrics(spec: ExperimentSpec, metrics: Sequence[Mapping[str, Any]]) -
     Raises:
         BadInput: when anything but a threshold would change.
     """
+    metrics = _objects(metrics, "metrics")
     if len(metrics) != len(spec.metrics):
         raise BadInput(
             f"metrics: list all {len(spec.metrics)} metrics of the experiment, not {len(metrics)}"
@@ -57,8 +67,11 @@ def change_metrics(spec: ExperimentSpec, metrics: Sequence[Mapping[str, Any]]) -
     changed: list[Metric] = []
     for index, given in enumerate(metrics):
         path = f"metrics[{index}]"
+        for name in given:
+            if name not in Metric.model_fields:
+                raise BadInput(f"{path}.{shown(name)}: no such field of a metric")
         key = given.get("name") or (spec.metrics[0].key if len(spec.metrics) == 1 else "")
-        known = by_key.pop(key, None)
+        known = by_key.pop(key, None) if isinstance(key, str) else None
         if known is None:
             raise BadInput(f"{path}.name: no further metric {shown(key)}; names cannot change")
         for fixed in ("objective", "strategy"):
@@ -94,15 +107,17 @@ def change_parameters(
         raise BadInput("parameters: cannot change in a grid experiment")
     if spec.linear_constraints:
         raise BadInput("parameters: cannot change in an experiment with linear constraints")
+    parameters = _objects(parameters, "parameters")
     current = {parameter.name: parameter for parameter in spec.parameters}
     former = dict(retired.get("parameters", {}))
     indexes = {name: dict(known) for name, known in retired.get("categories", {}).items()}
     remaining: dict[str, Parameter] = {}
     for index, given in enumerate(parameters):
         path = f"parameters[{index}]"
-        name = given.get("name")
-        if not isinstance(name, str):
-            raise BadInput(f"{path}.name: required")
+        try:
+            name = check_name(given.get("name"))
+        except ValueError as error:
+            raise BadInput(f"{path}.name: {error}") from error
         if name in remaining:
             raise BadInput(f"{path}.name: two are named {shown(name)}")
         if name in current:
@@ -113,8 +128,18 @@ def change_parameters(
     for name, parameter in current.items():
         if name not in remaining:
             former[name] = parameter.model_dump(mode="json")
+            _with_indexes(parameter, parameter, indexes)  # should it come back
     changed = _rebuilt(spec, parameters=list(remaining.values()))
     return changed, {"parameters": former, "categories": indexes}
+
+
+def _objects(given: Any, path: str) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(given, list | tuple):
+        raise BadInput(f"{path}: must be a list, not {shown(given)}")
+    for index, each in enumerate(given):
+        if not isinstance(each, Mapping):
+            raise BadInput(f"{path}[{index}]: must be an object, not {shown(each)}")
+    return given
 
 
 def _changed(known: Parameter, given: Mapping[str, Any], path: str) -> Parameter:

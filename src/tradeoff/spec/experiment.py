@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -13,7 +12,14 @@ from tradeoff.errors import BadInput
 from tradeoff.spec.constraints import LinearConstraint
 from tradeoff.spec.metrics import Metric, MetricEvaluation
 from tradeoff.spec.parameters import Conditional, Parameter
-from tradeoff.spec.values import Frozen, PositiveInteger, Value, check_text, shown
+from tradeoff.spec.values import (
+    MAX_INTEGER,
+    Frozen,
+    PositiveInteger,
+    Value,
+    check_text,
+    shown,
+)
 
 MAX_PARAMETERS = 100
 MAX_PARAMETERS_UNMODELLED = 1_000
@@ -24,8 +30,8 @@ MAX_CONDITIONALS = 20
 MAX_LINEAR_CONSTRAINTS = 10
 MAX_CONSTRAINED_INTEGERS = 10
 MAX_PARALLEL_BANDWIDTH = 10_000
-#: Beyond this many combinations of conditional values we do not enumerate them.
-MAX_CONDITIONAL_COMBINATIONS = 100_000
+#: Conditionals may split the parameters into so many different active sets.
+MAX_ACTIVE_SETS = 10_000
 
 
 class ExperimentSpec(Frozen):
@@ -269,15 +275,30 @@ def _check_combinations(spec: ExperimentSpec) -> None:
     """Every combination of conditional values must leave a parameter to tune."""
     if not spec.conditionals or any(not p.conditions for p in spec.parameters):
         return
-    # Only conditionals that a parameter names can matter.
-    used = {name for parameter in spec.parameters for name in parameter.conditions}
-    relevant = [conditional for conditional in spec.conditionals if conditional.name in used]
-    if math.prod(len(c.values) for c in relevant) > MAX_CONDITIONAL_COMBINATIONS:
-        raise ValueError("conditionals: too many combinations of values")
-    for combination in itertools.product(*(c.values for c in relevant)):
-        choice = dict(zip((c.name for c in relevant), combination, strict=True))
-        if not any(spec.is_active(parameter, choice) for parameter in spec.parameters):
-            raise ValueError(f"conditionals: {choice} leaves no parameter active")
+    # One bit per parameter that may still be active, with a choice that leads there. Combinations
+    # are many; the different sets of parameters that they leave are few.
+    reached: dict[int, dict[str, str]] = {(1 << len(spec.parameters)) - 1: {}}
+    for conditional in spec.conditionals:
+        kept_by = {_kept_by(spec, conditional.name, value): value for value in conditional.values}
+        further: dict[int, dict[str, str]] = {}
+        for active, choice in reached.items():
+            for kept, value in kept_by.items():
+                chosen = {**choice, conditional.name: value} if len(kept_by) > 1 else choice
+                if not active & kept:
+                    raise ValueError(f"conditionals: {shown(chosen)} leaves no parameter active")
+                further.setdefault(active & kept, chosen)
+        if len(further) > MAX_ACTIVE_SETS:
+            raise ValueError("conditionals: too many combinations of values")
+        reached = further
+
+
+def _kept_by(spec: ExperimentSpec, conditional: str, value: str) -> int:
+    """The parameters that this choice does not switch off, one bit each."""
+    return sum(
+        1 << index
+        for index, parameter in enumerate(spec.parameters)
+        if value in parameter.conditions.get(conditional, (value,))
+    )
 
 
 def _check_linear_constraints(spec: ExperimentSpec) -> None:
@@ -328,6 +349,8 @@ def _check_grid_type(spec: ExperimentSpec) -> None:
             raise ValueError(f"parameters.{parameter.name}.grid: required in a grid experiment")
     if spec.linear_constraints:
         raise ValueError("linear_constraints: a grid experiment can have none")
+    if spec.grid_size > MAX_INTEGER:
+        raise ValueError("parameters: the grid has more than 2^53 points; coarsen it")
     if spec.observation_budget is not None and spec.observation_budget != spec.grid_size:
         raise ValueError(
             f"observation_budget: the grid has {spec.grid_size} points; leave the budget out"

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from tradeoff.spec.values import (
+    MAX_INTEGER,
     Frozen,
     Integer,
     Name,
@@ -106,6 +107,8 @@ class Conditional(Frozen):
     def _check_values(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         if len(values) < 2:
             raise ValueError("must list at least two values")
+        if len(values) > MAX_CATEGORIES:
+            raise ValueError(f"must list at most {MAX_CATEGORIES} values, not {len(values)}")
         if len(set(values)) < len(values):
             raise ValueError("must not list a value twice")
         return values
@@ -162,10 +165,14 @@ class Parameter(Open):
 
     @field_validator("default_value", mode="before")
     @classmethod
-    def _check_default(cls, value: Any) -> Any:
-        if value is None or isinstance(value, int | float | str):
-            return value
-        raise ValueError(f"must be a number or a string, not {shown(value)}")
+    def _type_default(cls, value: Any, info: ValidationInfo) -> Any:
+        """As the parameter's type has it; whether it is in range is seen when all parts are."""
+        kind = info.data.get("type")
+        if value is None or kind is None:
+            return None
+        if kind == "categorical":
+            return check_text(value)
+        return check_integer(value) if kind == "int" else check_number(value)
 
     @field_validator("conditions", mode="before")
     @classmethod
@@ -257,14 +264,15 @@ def _check_numeric(parameter: Parameter) -> None:
     elif parameter.type == "int":
         if not (parameter.bounds.min.is_integer() and parameter.bounds.max.is_integer()):
             raise ValueError("bounds: must be integers for an int parameter")
-        check_integer(parameter.bounds.min)
-        check_integer(parameter.bounds.max)
+        if max(abs(parameter.bounds.min), abs(parameter.bounds.max)) > MAX_INTEGER:
+            raise ValueError("bounds: must not exceed 2^53 - 1 in magnitude for an int parameter")
     if parameter.transformation == "log":
         if parameter.type != "double":
             raise ValueError("transformation: only a double parameter can have one")
+        part = "grid" if parameter.grid is not None else "bounds"
         lowest = parameter.grid[0] if parameter.grid is not None else parameter.bounds.min  # type: ignore[union-attr]  # one of the two is there, checked above
         if lowest <= 0:
-            raise ValueError(f"bounds: must be above 0 on a log scale, not {lowest:g}")
+            raise ValueError(f"{part}: must be above 0 on a log scale, not {lowest:g}")
     if parameter.prior is not None:
         _check_prior(parameter)
 
@@ -280,8 +288,11 @@ def _check_grid(parameter: Parameter, grid: tuple[float, ...]) -> None:
         raise ValueError("grid: must list at least two different values")
     if len(grid) > MAX_GRID:
         raise ValueError(f"grid: must list at most {MAX_GRID} values, not {len(grid)}")
-    if parameter.type == "int" and not all(level.is_integer() for level in grid):
-        raise ValueError("grid: must be integers for an int parameter")
+    if parameter.type == "int":
+        if not all(level.is_integer() for level in grid):
+            raise ValueError("grid: must be integers for an int parameter")
+        if max(abs(grid[0]), abs(grid[-1])) > MAX_INTEGER:
+            raise ValueError("grid: must not exceed 2^53 - 1 in magnitude for an int parameter")
 
 
 def _check_prior(parameter: Parameter) -> None:

@@ -39,13 +39,16 @@ def check_number(value: Any) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"must be a number, not {shown(value)}")
-    if isinstance(value, int) and abs(value) > MAX_MAGNITUDE:
-        raise ValueError(f"must not exceed {MAX_MAGNITUDE:g} in magnitude")
-    if not math.isfinite(value):
+    try:
+        # Compared as a float: Postgres gives 1e150 back as the integer 10**150, which is larger.
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError(f"must not exceed {MAX_MAGNITUDE:g} in magnitude") from error
+    if not math.isfinite(number):
         raise ValueError(f"must be a finite number, not {shown(value)}")
-    if abs(value) > MAX_MAGNITUDE:
+    if abs(number) > MAX_MAGNITUDE:
         raise ValueError(f"must not exceed {MAX_MAGNITUDE:g} in magnitude, not {shown(value)}")
-    return float(value)
+    return number
 
 
 def check_integer(value: Any) -> int:
