@@ -71,25 +71,12 @@ def test_help_imports_no_heavy_room() -> None:
     assert answer.stdout.strip() == b"[]"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "up",
-        "api",
-        "worker",
-        "migrate",
-        "demo",
-        "doctor",
-        "experiments",
-        "frontier",
-        "client create",
-        "client list",
-        "token create",
-        "token list",
-        "token revoke",
-        "db stop",
-    ],
-)
+COMMANDS = """\
+up, api, worker, migrate, demo, doctor, experiments, frontier, client create, client list,
+token create, token list, token revoke, db stop, db url"""
+
+
+@pytest.mark.parametrize("command", COMMANDS.replace("\n", " ").split(", "))
 def test_every_command_explains_itself(command: str) -> None:
     answer = run_tradeoff(*command.split(), "--help")
 
@@ -200,6 +187,15 @@ def test_db_stop_ends_a_postgres_that_was_left(data_dir: Path) -> None:
 
     assert again.stdout.strip() == "was not running"
     assert again.returncode == 0
+
+
+def test_db_url_is_for_other_programs(data_dir: Path) -> None:
+    stopped = run_tradeoff("db", "url", "--data-dir", data_dir)
+    server = embedded.start(data_dir)
+
+    assert run_tradeoff("db", "url", "--data-dir", data_dir).stdout.strip() == server.url
+    assert stopped.returncode == 1
+    assert "tradeoff up" in stopped.stderr
 
 
 def test_doctor_finds_nothing_wrong_with_a_fresh_machine(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -167,15 +168,14 @@ def worker(data_dir: DataDir = None, supervised: Supervised = False) -> None:
     """
     settings = _settings(data_dir, logging_level=logging.INFO)
     _watch_parent(supervised)
-    try:
-        from tradeoff.worker import run
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("tradeoff"):
-            raise
+    missing = [name for name in ("torch", "gpytorch", "botorch") if not find_spec(name)]
+    if missing:
         raise errors.StartError(
-            f"A worker needs {error.name}. Install it with: pip install 'tradeoff[worker]'"
-        ) from error
+            f"A worker needs {', '.join(missing)}: pip install 'tradeoff[worker]'. Without workers "
+            "the API answers with space-filling suggestions."
+        )
     from tradeoff import installation
+    from tradeoff.worker import run
 
     with installation.open_database(settings) as opened:
         run.run_worker(opened, settings)
@@ -221,7 +221,9 @@ def doctor(
     for finding in examiner.examine(_settings(data_dir, logging_level=logging.ERROR)):
         found.append(finding)
         if not json:
-            screen.print(f"{marks[finding.state]}  {finding.about:18} {escape(finding.found)}")
+            screen.print(
+                f"{marks[finding.state]}  {escape(finding.about):18} {escape(finding.found)}"
+            )
             if finding.advice:
                 screen.print(f"{'':26}[bold]->[/] {escape(finding.advice)}")
     if json:
@@ -243,6 +245,24 @@ def stop_database(data_dir: DataDir = None) -> None:
         )
     stopped = embedded.stop(settings.data_dir)
     print("stopped" if stopped else "was not running")
+
+
+@databases.command("url")
+def show_database(data_dir: DataDir = None) -> None:
+    """Print the address of the running database, for psql and pg_dump.
+
+    Example:
+        psql "$(tradeoff db url)"
+    """
+    from tradeoff.store import embedded
+
+    settings = _settings(data_dir)
+    if settings.database_url is not None:
+        print(settings.database_url)
+    elif (server := embedded.find_running(settings.data_dir)) is not None:
+        print(server.url)
+    else:
+        raise errors.StartError("The embedded Postgres is not running; `tradeoff up` starts it.")
 
 
 # --- Clients and tokens --------------------------------------------------------------------------

@@ -55,6 +55,7 @@ def examine(settings: config.Settings) -> Iterator[Finding]:
     yield _packages("worker", WORKER, needed=False)
     yield _device(settings)
     yield from _data_directory(settings)
+    yield from _orphans()
     yield from _database(settings)
     yield _api(settings)
 
@@ -116,6 +117,14 @@ def _data_directory(settings: config.Settings) -> Iterator[Finding]:
             )
         else:
             yield Finding("Disk", "ok", found)
+
+
+def _orphans() -> Iterator[Finding]:
+    """Databases of data directories that somebody removed; only root's lie elsewhere."""
+    if orphans := embedded.list_orphans():
+        names = ", ".join(str(orphan) for orphan in orphans)
+        advice = "Stop what runs there and remove them, if you do not want their data back."
+        yield Finding("Disk", "note", f"databases without a data directory: {names}", advice)
 
 
 def _database(settings: config.Settings) -> Iterator[Finding]:

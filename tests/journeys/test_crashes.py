@@ -24,6 +24,7 @@ import pytest
 
 from tests.builders import METRICS, PARAMETERS, measure
 from tradeoff import Client
+from tradeoff.store import embedded
 from tradeoff.client.resources import ExperimentResource
 
 LOOPS = 2
@@ -48,6 +49,7 @@ def running_stack(data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], str
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
+        embedded.remove(data_dir)
 
 
 def free_port() -> int:

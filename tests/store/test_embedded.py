@@ -342,6 +342,8 @@ def test_directory_removed_and_made_again_is_a_new_database(data_dir: Path) -> N
 
     try:
         assert embedded.start(data_dir).url != first.url
+        assert home in embedded.list_orphans()
+        assert (data_dir / "postgres").resolve() not in embedded.list_orphans()
     finally:
         shutil.rmtree(home)
 

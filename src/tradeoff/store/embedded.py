@@ -208,6 +208,17 @@ def remove(data_dir: Path) -> None:
         shutil.rmtree(home)
 
 
+def list_orphans() -> list[Path]:
+    """Return root's database folders whose data directory is gone, or uses another one."""
+    orphans = []
+    for note in programs.ROOT_HOME.glob("*/belongs-to"):
+        with suppress(OSError):
+            link = Path(note.read_text().strip()) / "postgres"
+            if not (link.exists() and link.samefile(note.parent)):
+                orphans.append(note.parent)
+    return orphans
+
+
 def _make(data_dir: Path) -> Path:
     data_dir = data_dir.expanduser().absolute()
     try:
