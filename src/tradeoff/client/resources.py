@@ -399,7 +399,8 @@ class Suggestion(View):
         Raises:
             BadRequest: when a metric is missing or unknown.
         """
-        measured: dict[str | None, float] = {**named}
+        measured: dict[str | None, float] = {}
+        measured.update(named)
         if isinstance(values, Mapping):
             measured.update(values)
         elif values is not None:
