@@ -24,8 +24,8 @@ import pytest
 
 from tests.builders import METRICS, PARAMETERS, measure
 from tradeoff import Client
-from tradeoff.store import embedded
 from tradeoff.client.resources import ExperimentResource
+from tradeoff.store import embedded
 
 LOOPS = 2
 OBSERVATIONS_EACH = 30
