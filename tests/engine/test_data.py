@@ -46,7 +46,7 @@ def test_known_noise_is_a_variance_in_the_same_units() -> None:
 
     data = build_data(Space(SPEC), history)
 
-    np.testing.assert_allclose(data.Yvar, [[0, 0.25, 0], [0, 0, 0]])
+    np.testing.assert_allclose(data.Yvar, np.array([[0, 0.25, 0], [0, 0, 0.0]]))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

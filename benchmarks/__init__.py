@@ -1,0 +1,1 @@
+"""What the engine costs and how well it searches; run with `python -m benchmarks.NAME`."""
