@@ -1,0 +1,246 @@
+"""README and docs tell the truth: every block of code in them is run, in order, as a reader would.
+
+- `bash` and `python` blocks run for real against a live server; what a `bash` block sets, the ones
+  after it in the document still know.
+- A `json` block shows the answer of the block before it: the same fields with the same types.
+- `console` blocks install, start processes that stay, or need Docker. Their commands are not run,
+  but parsed by the program that each names; one that is not known here fails the test. So are the
+  commands named in running text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from tests.conftest import LiveServer
+from tradeoff import cli
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
+#: The address that the documents use, since it is that of `tradeoff up`.
+WRITTEN_URL = "http://127.0.0.1:8080"
+#: Pictures and samples of text.
+NOT_CODE = {"text"}
+
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its text, and the line where it begins."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks_of(document: Path) -> list[Block]:
+    text = document.read_text()
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [Block(m[1], m[2], text.count("\n", 0, m.start()) + 1) for m in found]
+
+
+class Reader:
+    """Somebody who types what a document says, on a machine where `tradeoff up` runs."""
+
+    def __init__(self, home: Path, server: LiveServer) -> None:
+        self.home = home
+        self.url = server.url
+        (home / ".tradeoff").mkdir()
+        (home / ".tradeoff" / "token").write_text(f"{server.token}\n")
+        self.environment = {
+            "HOME": str(home),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "TRADEOFF_API_URL": server.url,
+        }
+        self.output = ""
+        self.shell = subprocess.Popen(
+            ["bash"], cwd=home, env=self.environment, stdin=-1, stdout=-1, text=True
+        )
+        # An answer with an error must end the shell, and progress is no output.
+        self._type('curl() { command curl --fail-with-body --no-progress-meter "$@"; }')
+        self._type("set -euo pipefail")
+
+    def close(self) -> None:
+        self.shell.communicate(timeout=10)
+
+    def read(self, block: Block) -> None:
+        text = block.text.replace(WRITTEN_URL, self.url)
+        if block.language == "bash":
+            self._run_in_shell(text)
+        elif block.language == "python":
+            self._run_python(text)
+        elif block.language == "json":
+            check_shape(json.loads(text), json.loads(self.output), "the answer")
+        elif block.language == "console":
+            for command in commands_of(text):
+                check_command(command)
+        else:
+            assert block.language in NOT_CODE, f"no test knows what {block.language!r} is"
+
+    def _type(self, line: str) -> None:
+        assert self.shell.stdin is not None
+        self.shell.stdin.write(f"{line}\n")
+        self.shell.stdin.flush()
+
+    def _run_in_shell(self, text: str) -> None:
+        (self.home / "block").write_text(text)
+        self._type(". ./block > output 2> errors\necho over")
+        assert self.shell.stdout is not None
+        ended = self.shell.stdout.readline() != "over\n"
+        self.output = (self.home / "output").read_text()
+        assert not ended, f"{self.output}\n{(self.home / 'errors').read_text()}"
+
+    def _run_python(self, text: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", text],
+            cwd=self.home,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        self.output = done.stdout
+
+
+@pytest.fixture
+def reader(tmp_path: Path, live_server: LiveServer) -> Iterator[Reader]:
+    for program in ("bash", "curl", "jq"):
+        if shutil.which(program) is None:
+            pytest.skip(f"the documents use {program}, which is not installed")
+    home = tmp_path / "home"
+    home.mkdir()
+    with closing(Reader(home, live_server)) as somebody:
+        yield somebody
+
+
+@each_document
+def test_every_block_of_the_document_runs(document: Path, reader: Reader) -> None:
+    for block in blocks_of(document):
+        try:
+            reader.read(block)
+        except AssertionError as error:
+            raise AssertionError(f"{document.name}, line {block.line}: {error}") from error
+
+
+@each_document
+def test_every_command_named_in_the_text_exists(document: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for command in re.findall(r"`((?:make|tradeoff) [^`]+)`", text):
+        check_command(command)
+
+
+@each_document
+def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+def test_readme_shows_the_loop_in_fifteen_lines() -> None:
+    loop = next(block for block in blocks_of(ROOT / "README.md") if block.language == "python")
+
+    assert len([line for line in loop.text.splitlines() if line.strip()]) <= 15
+
+
+def test_every_route_has_its_curl_line() -> None:
+    from tradeoff.api import routes
+
+    text = (ROOT / "docs" / "api.md").read_text()
+    shell = "\n".join(block.text for block in blocks_of(ROOT / "docs" / "api.md"))
+    for route in routes.ROUTES:
+        pattern = re.sub(r"\\{\w+\\}", r"(\\$\\w+|\\$\\([^)]*\\)|self)", re.escape(route.path))
+        pattern = pattern.removeprefix("/v1") + r"(\?[^\s]*)?[\"\s]"
+        assert re.search(pattern, shell + text), f"{route.method} {route.path}"
+
+
+def commands_of(text: str) -> Iterator[str]:
+    """The commands of a `console` block, without the comments after them."""
+    for line in text.splitlines():
+        assert line.startswith("$ "), f"not a command: {line}"
+        yield line.removeprefix("$ ")
+
+
+def check_command(command: str) -> None:
+    """Refuse a command that its program would not understand."""
+    program, *arguments = shlex.split(command, comments=True)
+    match Path(program).name:
+        case "make":
+            subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, check=True)
+        case "tradeoff":
+            check_tradeoff(arguments)
+        case "docker":
+            check_compose(arguments)
+        case "echo" | "export":
+            subprocess.run(["bash", "-n", "-c", command], check=True)
+        case _:
+            raise AssertionError(f"no test knows the command {program}")
+
+
+def check_tradeoff(arguments: list[str]) -> None:
+    """Let the command line parse the arguments, without doing anything."""
+    command: Any = typer.main.get_command(cli.app)
+    context = command.make_context("tradeoff", list(arguments))
+    while arguments and hasattr(command, "resolve_command"):
+        name, command, arguments = command.resolve_command(context, arguments)
+        is_group_alone = hasattr(command, "resolve_command") and not arguments
+        if is_group_alone:
+            return
+        context = command.make_context(name, list(arguments), parent=context)
+
+
+def check_compose(arguments: list[str]) -> None:
+    """Check the services that a `docker compose` command names, and what runs in them."""
+    services = re.findall(
+        r"^  ([a-z-]+):$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE
+    )
+    compose, *rest = arguments
+    assert compose == "compose"
+    if "--profile" in rest:
+        del rest[rest.index("--profile") : rest.index("--profile") + 2]
+    action, *rest = rest
+    assert action in {"build", "run", "up"}
+    for option in ("--build-arg", "--scale"):
+        if option in rest:
+            _, value = rest[rest.index(option) : rest.index(option) + 2]
+            rest.remove(option)
+            rest.remove(value)
+            assert option != "--scale" or value.partition("=")[0] in services
+    named = [word for word in rest if not word.startswith("-")]
+    if named:
+        assert named[0] in services
+    if action == "run":
+        check_tradeoff(named[1:])
+
+
+def check_shape(written: Any, real: Any, where: str) -> None:
+    """Compare what a document shows with what came: fields and types, not values."""
+    if isinstance(written, dict):
+        assert isinstance(real, dict), where
+        assert set(written) == set(real), where
+        for key in written:
+            check_shape(written[key], real[key], f"{where}.{key}")
+    elif isinstance(written, list):
+        assert isinstance(real, list), where
+        for one, other in zip(written, real, strict=False):
+            check_shape(one, other, f"{where}[]")
+    elif isinstance(written, float):
+        assert isinstance(real, int | float), where
+    else:
+        assert type(written) is type(real), where
