@@ -6,7 +6,7 @@ Every problem scores without noise, so a run is judged by what it found and not 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ class Problem:
     best: float
     noise: Array
 
-    def score(self, points: list[Point]) -> float:
+    def score(self, points: Sequence[Point]) -> float:
         """Normalised, noiseless hypervolume of what was tried."""
         values = [self.evaluate(point) for point in points]
         found = np.array([value for value in values if value is not None])
@@ -69,7 +69,9 @@ class Run:
 def run(problem: Problem, budget: int, seed: int, *, at_random: bool = False, q: int = 1) -> Run:
     """One loop: suggest, evaluate with noise, observe, until the budget is spent."""
     rng = np.random.default_rng(1000 + seed)
-    state, observations, points = State.initial(seed), [], []
+    state = State.initial(seed)
+    observations: list[Observation] = []
+    points: list[Point] = []
     checkpoints = {20, 30, 40, 50, 60, 75, 100, budget}
     scores, after, failed = {}, 0, 0
     while len(points) < budget:
