@@ -104,7 +104,7 @@ class Reader:
         assert self.shell.stdout is not None
         ended = self.shell.stdout.readline() != "over\n"
         self.output = (self.home / "output").read_text()
-        assert not ended, f"{self.output}\n{(self.home / 'errors').read_text()}"
+        assert not ended, f"{self.output[-500:]}\n{(self.home / 'errors').read_text()}"
 
     def _run_python(self, text: str) -> None:
         done = subprocess.run(
@@ -144,7 +144,7 @@ def test_every_block_of_the_document_runs(document: Path, reader: Reader) -> Non
 def test_every_command_named_in_the_text_exists(document: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
     for command in re.findall(r"`((?:make|tradeoff) [^`]+)`", text):
-        check_command(command)
+        check_command(re.sub(r"\bID\b", "1", command))
 
 
 @each_document
@@ -187,7 +187,7 @@ def check_command(command: str) -> None:
             check_tradeoff(arguments)
         case "docker":
             check_compose(arguments)
-        case "echo" | "export":
+        case "echo" | "export" | "pg_dump" | "pg_restore":
             subprocess.run(["bash", "-n", "-c", command], check=True)
         case _:
             raise AssertionError(f"no test knows the command {program}")
