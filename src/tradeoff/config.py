@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, le=100)
     #: Time limit of one model refresh, in seconds; after it a simpler answer takes over.
     refresh_limit_seconds: float = Field(default=120.0, gt=0)
+    #: Threads of the CPU that one worker computes with; more workers use more cores better.
+    engine_threads: int = Field(default=1, ge=1, le=256)
     #: Where the commands that speak to the API find it; `None` asks the local `tradeoff up`.
     api_url: str | None = None
     #: Their token; `None` takes the local `tradeoff up`'s.

@@ -39,6 +39,15 @@ def choose(wanted: str, *, rows: int, metrics: int) -> tuple[torch.device, str |
     return device, None
 
 
+def limit_threads(count: int) -> None:
+    """Compute with so many threads of this process on the CPU.
+
+    The matrices are small: a second thread gains little on an idle machine, and on a busy one the
+    threads wait for each other many times longer than they work.
+    """
+    torch.set_num_threads(count)
+
+
 def tensor(values: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
     """A copy of an array in double precision on the device."""
     return torch.tensor(np.ascontiguousarray(values), dtype=DTYPE, device=device)

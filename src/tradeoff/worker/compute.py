@@ -13,8 +13,8 @@ import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from tradeoff.engine import device, suggest
 from tradeoff.engine import state as engine_state
-from tradeoff.engine import suggest
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History
 
@@ -43,9 +43,14 @@ class Question:
 
 
 class EngineProcess:
-    """A child process that answers one question at a time."""
+    """A child process that answers one question at a time.
 
-    def __init__(self) -> None:
+    Args:
+        threads: of the CPU that it computes with.
+    """
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self._threads = threads
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
         # One question at a time: the answers carry no name.
@@ -103,7 +108,7 @@ class EngineProcess:
         spawn = multiprocessing.get_context("spawn")
         self._pipe, far_end = spawn.Pipe()
         self._process = spawn.Process(
-            target=_serve, args=(far_end,), name="tradeoff-engine", daemon=True
+            target=_serve, args=(far_end, self._threads), name="tradeoff-engine", daemon=True
         )
         self._process.start()
         far_end.close()
@@ -129,10 +134,11 @@ class EngineProcess:
             self._pipe = None
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, threads: int) -> None:
     """The child's whole life: answer until the parent's end of the pipe closes."""
     # Ctrl-C in a terminal reaches the whole group; the parent decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    device.limit_threads(threads)
     pipe.send(READY)
     while True:
         try:

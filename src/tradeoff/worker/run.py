@@ -29,7 +29,7 @@ def run_worker(database: Database, settings: Settings) -> None:
         database: with its schema up to date.
         settings: of them the device and the time limit of a refresh.
     """
-    engine = EngineProcess()
+    engine = EngineProcess(threads=settings.engine_threads)
     upkeep = Upkeep(database)
     # Torch is imported before the first job, not during it.
     engine.start()
