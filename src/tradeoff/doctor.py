@@ -19,7 +19,7 @@ import httpx
 import psycopg2
 
 from tradeoff import __version__, config, errors, installation
-from tradeoff.store import database, embedded, migrations, programs, queue
+from tradeoff.store import clusters, database, embedded, migrations, programs, queue
 
 SERVER = ("fastapi", "sqlalchemy", "procrastinate", "psycopg2-binary", "alembic")
 WORKER = ("torch", "gpytorch", "botorch")
@@ -121,7 +121,7 @@ def _data_directory(settings: config.Settings) -> Iterator[Finding]:
 
 def _orphans() -> Iterator[Finding]:
     """Databases of data directories that somebody removed; only root's lie elsewhere."""
-    if orphans := embedded.list_orphans():
+    if orphans := clusters.list_orphans():
         names = ", ".join(str(orphan) for orphan in orphans)
         advice = "Stop what runs there and remove them, if you do not want their data back."
         yield Finding("Disk", "note", f"databases without a data directory: {names}", advice)

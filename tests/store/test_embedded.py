@@ -23,7 +23,7 @@ import psycopg2
 import pytest
 
 from tradeoff import errors
-from tradeoff.store import embedded, programs
+from tradeoff.store import clusters, embedded, programs
 
 SOURCE = Path(embedded.__file__).parents[2]
 
@@ -342,8 +342,8 @@ def test_directory_removed_and_made_again_is_a_new_database(data_dir: Path) -> N
 
     try:
         assert embedded.start(data_dir).url != first.url
-        assert home in embedded.list_orphans()
-        assert (data_dir / "postgres").resolve() not in embedded.list_orphans()
+        assert home in clusters.list_orphans()
+        assert (data_dir / "postgres").resolve() not in clusters.list_orphans()
     finally:
         shutil.rmtree(home)
 
