@@ -30,6 +30,7 @@ MEDIA_TYPE = "application/json; charset=utf-8"
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 #: A 503 is over soon; a 409 means that a twin of the request holds the same rows right now.
 RETRY_AFTER_SECONDS = {409: 1, 429: 1, 503: 2}
+MAX_SHOWN_KEY = 100
 #: So many mistakes are told at once.
 TOLD_AT_ONCE = 5
 #: A validator's text that names the field it means, as `threshold: required`.
@@ -157,7 +158,8 @@ def _path(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
         below = _models_below(models, part)
         if below is None and len(models) > 1:
             continue  # the tag by which one model of several was chosen; no key of the body
-        path += f".{part}"
+        # A key of the caller's own may be as long as a body.
+        path += f".{part[:MAX_SHOWN_KEY]}"
         models = below or []
     return path.removeprefix(".")
 

@@ -133,7 +133,7 @@ def suggestion(row: tables.Suggestion, spec: ExperimentSpec) -> suggestions.Sugg
         source=row.source,
         observations_seen=row.observations_seen,
         model_age_seconds=max(0.0, round(age, 3)) if row.source == "model" else None,
-        explanation=row.explanation,
+        explanation=row.explanation or None,
     )
 
 

@@ -247,6 +247,7 @@ def _find_rows(
     """The rows that the path names, all of them permitted."""
     rows: dict[str, Any] = {}
     if route.writes and not route.placeholders:
+        access.require_whole_client(principal)
         access.require_write(principal)
     for placeholder in route.placeholders:
         name = call.names[placeholder]

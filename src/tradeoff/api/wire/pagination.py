@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Generic, Literal, TypeVar
 
+from pydantic import ConfigDict
+
 from tradeoff.api.wire.base import Answer
 
 Element = TypeVar("Element", bound=Answer)
@@ -20,6 +22,9 @@ class Paging(Answer):
 
 class Pagination(Answer, Generic[Element]):
     """A page of a list."""
+
+    # A generic model loses its docstring when its element is filled in.
+    model_config = ConfigDict(json_schema_extra={"description": "A page of a list."})
 
     object: Literal["pagination"] = "pagination"
     count: int

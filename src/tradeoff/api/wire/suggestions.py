@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict
 
 from tradeoff.api.wire.base import Answer, Create, Metadata, Request
-from tradeoff.api.wire.observations import Assignments, refuse_task
+from tradeoff.api.wire.observations import check_assignments, refuse_task
 from tradeoff.api.wire.queries import ListingById, Query, QueryFlag, check_ids
 
 
@@ -17,7 +17,7 @@ class SuggestionCreate(Create):
     model_config = ConfigDict(json_schema_extra={"examples": [{}]})
     not_null = frozenset({"assignments"})
 
-    assignments: Assignments | None = None
+    assignments: Annotated[dict[str, Any] | None, BeforeValidator(check_assignments)] = None
     """Your own configuration; absent to be given the next best one. It may lie outside the
     bounds."""
     metadata: Metadata | None = None

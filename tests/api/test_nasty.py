@@ -1,0 +1,337 @@
+"""Bodies that nobody should send: a 4xx each, from each address with a body, and nothing stored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.caller import ASSIGNMENTS, Caller, ok, path_of, values
+from tests.builders import make_account
+from tradeoff.api.routes import ROUTES
+from tradeoff.api.routing import Route
+from tradeoff.store.database import Database
+
+HUGE = 10**400
+
+
+def text(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+#: Not JSON, or JSON that no two readers understand alike.
+MALFORMED = {
+    "an open brace": b"{",
+    "a comma too much": b'{"a": 1,}',
+    "single quotes": b"{'a': 1}",
+    "two objects": b"{}{}",
+    "a list": b"[]",
+    "a list of objects": b"[{}]",
+    "a string": b'"a"',
+    "a number": b"1",
+    "null": b"null",
+    "true": b"true",
+    "NaN": b'{"name": NaN}',
+    "Infinity": b'{"name": Infinity}',
+    "minus Infinity": b'{"name": -Infinity}',
+    "1e999": b'{"name": 1e999}',
+    "an endless integer": b'{"name": ' + b"9" * 5_000 + b"}",
+    "a key twice": b'{"name": 1, "name": 2}',
+    "a key twice inside": b'{"metadata": {"a": 1, "a": 2}}',
+    "NUL": b'{"name": "a\\u0000b"}',
+    "NUL in a key": b'{"metadata": {"\\u0000": 1}}',
+    "a raw NUL": b'{"name": "\x00"}',
+    "half a surrogate pair": b'{"name": "\\ud83d"}',
+    "half a surrogate pair in a key": b'{"\\udc00": 1}',
+    "Latin-1": '{"name": "é"}'.encode("latin-1"),
+    "UTF-16": '{"name": "a"}'.encode("utf-16"),
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "an overlong encoding": b'{"name": "\xc0\x80"}',
+    "an encoded surrogate": b'{"name": "\xed\xa0\x80"}',
+    "too deep": b'{"metadata": ' + b"[" * 30 + b"]" * 30 + b"}",
+    "far too deep": b'{"metadata": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "deep and open": b'{"metadata": ' + b'{"a":' * 100_000,
+    "very many members": b'{"metadata": [' + b"0," * 400_000 + b"0]}",
+    "a comment": b'{"a": 1} // one',
+    "a plus sign": b'{"a": +1}',
+    "hexadecimal": b'{"a": 0x10}',
+    "an octal": b'{"a": 010}',
+    "a raw newline": b'{"a": "\n"}',
+    "form data": b"name=a&parameters=b",
+    "XML": b"<name>a</name>",
+    "zip": b"PK\x03\x04" + bytes(range(256)),
+}
+
+#: JSON, with something in it that cannot be. Laid over a body that could be.
+TWISTED: dict[str, Any] = {
+    "an unknown key": {"__proto__": {}},
+    "a key of SQL": {"'; drop table experiments; --": 1},
+    "an empty key": {"": 1},
+    "a very long key": {"k" * 100_000: 1},
+    "metadata of numbers": {"metadata": 1},
+    "metadata of lists": {"metadata": [[]]},
+    "metadata of a string": {"metadata": "a" * 100},
+    "metadata of objects": {"metadata": {"a": {"b": 1}}},
+    "metadata of booleans": {"metadata": {"a": False}},
+    "metadata of a huge number": {"metadata": {"a": HUGE}},
+    "metadata of a huge float": {"metadata": {"a": 1.7e308}},
+    "metadata of a long text": {"metadata": {"a": "b" * 501}},
+    "metadata with a long key": {"metadata": {"b" * 101: 1}},
+    "metadata with an empty key": {"metadata": {"": 1}},
+    "metadata with many keys": {"metadata": {str(i): 1 for i in range(101)}},
+    "metadata with a control character": {"metadata": {"a": "\x07"}},
+    "metadata with a control character in a key": {"metadata": {"a\n": "b"}},
+}
+
+#: The same for what an observation or a suggestion carries.
+ASSIGNED: dict[str, Any] = {
+    f"assignments {name}": {"assignments": assignments}
+    for name, assignments in {
+        "number": 1,
+        "text": "lr=1",
+        "list": [["lr", 1]],
+        "empty": {},
+        "unknown": {**ASSIGNMENTS, "x" * 10_000: 1},
+        "huge integer": {**ASSIGNMENTS, "filters": HUGE},
+        "minus huge integer": {**ASSIGNMENTS, "filters": -HUGE},
+        "2^63": {**ASSIGNMENTS, "filters": 2**63},
+        "huge double": {**ASSIGNMENTS, "lr": HUGE},
+        "1e308": {**ASSIGNMENTS, "lr": 1e308},
+        "negative log": {**ASSIGNMENTS, "lr": -1e-300},
+        "true": {**ASSIGNMENTS, "filters": True},
+        "digits": {**ASSIGNMENTS, "filters": "16"},
+        "null": {**ASSIGNMENTS, "filters": None},
+        "nested": {**ASSIGNMENTS, "filters": {"filters": 16}},
+        "long category": {**ASSIGNMENTS, "act": "r" * 100_000},
+        "category as list": {**ASSIGNMENTS, "act": ["relu"]},
+    }.items()
+}
+MEASURED: dict[str, Any] = {
+    f"values {name}": {"values": given}
+    for name, given in {
+        "number": 1,
+        "object": {"accuracy": 1},
+        "nulls": [None, None],
+        "lists": [[], []],
+        "names alone": [{"name": "accuracy"}, {"name": "ms"}],
+        "huge": [{"name": "accuracy", "value": HUGE}, {"name": "ms", "value": 1}],
+        "text": [{"name": "accuracy", "value": "1"}, {"name": "ms", "value": 1}],
+        "boolean": [{"name": "accuracy", "value": False}, {"name": "ms", "value": 1}],
+        "name as number": [{"name": 1, "value": 1}, {"name": "ms", "value": 1}],
+        "name as list": [{"name": [], "value": 1}, {"name": "ms", "value": 1}],
+        "negative deviation": [
+            {"name": "accuracy", "value": 1, "value_stddev": -1e-300},
+            {"name": "ms", "value": 1},
+        ],
+        "many": values() * 5_000,
+        "twice": [values()[0], values()[0]],
+    }.items()
+} | {
+    f"suggestion {name}": {"suggestion": given, "assignments": None, "values": values()}
+    for name, given in {
+        "huge": HUGE,
+        "2^63": 2**63,
+        "minus": -1,
+        "zero": 0,
+        "float": 1.5,
+        "text": "one",
+        "list": [1],
+        "true": True,
+        "many digits": "9" * 1_000,
+        "other digits": "٣",
+        "SQL": "1 or 1=1",
+    }.items()
+}
+Cases = dict[str, Any]
+
+
+def each(word: str, key: str, cases: Cases) -> Cases:
+    """A body with `key` alone for each of `cases`."""
+    return {f"{word} {name}": {key: [given]} for name, given in cases.items()}
+
+
+PARAMETER: dict[str, Any] = {"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}
+SPECIFIED: dict[str, Any] = (
+    each(
+        "parameter",
+        "parameters",
+        {
+            "number": 1,
+            "null": None,
+            "list": [],
+            "nameless": {},
+            "name as object": {**PARAMETER, "name": {}},
+            "type as list": {**PARAMETER, "type": ["double"]},
+            "huge bounds": {**PARAMETER, "bounds": {"min": -HUGE, "max": HUGE}},
+            "bounds as list": {**PARAMETER, "bounds": [0, 1]},
+            "bounds crossed": {**PARAMETER, "bounds": {"min": 1, "max": 0}},
+            "grid of lists": {"name": "x", "type": "double", "grid": [[1], [2]]},
+            "grid of objects": {"name": "x", "type": "double", "grid": [{}, {}]},
+            "grid too long": {"name": "x", "type": "double", "grid": list(range(10_001))},
+            "categories as numbers": {
+                "name": "x",
+                "type": "categorical",
+                "categorical_values": [1, 2],
+            },
+            "categories as lists": {
+                "name": "x",
+                "type": "categorical",
+                "categorical_values": [[], []],
+            },
+            "categories as text": {"name": "x", "type": "categorical", "categorical_values": "ab"},
+            "categories with bad indexes": {
+                "name": "x",
+                "type": "categorical",
+                "categorical_values": [{"name": "a", "enum_index": "z"}, {"name": "b"}],
+            },
+            "conditions as list": {**PARAMETER, "conditions": [1]},
+            "conditions as numbers": {**PARAMETER, "conditions": {"a": 1}},
+            "conditions as objects": {**PARAMETER, "conditions": {"a": [{}]}},
+            "prior as text": {**PARAMETER, "prior": "normal"},
+            "prior as list": {**PARAMETER, "prior": []},
+            "prior of numbers": {**PARAMETER, "prior": {"name": 1}},
+            "huge default": {**PARAMETER, "default_value": HUGE},
+            "default as list": {**PARAMETER, "default_value": [1]},
+            "default as boolean": {**PARAMETER, "default_value": True},
+            "transformation as object": {**PARAMETER, "transformation": {}},
+        },
+    )
+    | each(
+        "metric",
+        "metrics",
+        {
+            "number": 1,
+            "list": [],
+            "name as number": {"name": 1},
+            "name as list": {"name": ["f"]},
+            "objective as list": {"name": "f", "objective": []},
+            "strategy as object": {"name": "f", "strategy": {}},
+            "huge threshold": {"name": "f", "strategy": "constraint", "threshold": HUGE},
+            "threshold as text": {"name": "f", "strategy": "constraint", "threshold": "1"},
+            "long name": "f" * 100_000,
+        },
+    )
+    | {
+        "a huge budget": {"observation_budget": HUGE},
+        "a huge bandwidth": {"parallel_bandwidth": HUGE},
+        "a budget of 2^53": {"observation_budget": 2**53},
+        "parameters as object": {"parameters": {}},
+        "parameters as text": {"parameters": "x"},
+        "metrics as object": {"metrics": {}},
+        "a name of spaces": {"name": "   "},
+        "a name as list": {"name": ["a"]},
+        "a huge name": {"name": HUGE},
+        "a state as list": {"state": []},
+    }
+)
+CREATED: dict[str, Any] = {
+    "conditionals as text": {"conditionals": "a"},
+    "conditionals of numbers": {"conditionals": [1]},
+    "conditionals of lists": {"conditionals": [{"name": "a", "values": [[], []]}]},
+    "linear constraints as text": {"linear_constraints": "a"},
+    "linear constraints of numbers": {"linear_constraints": [1]},
+    "linear constraints of weights": {
+        "linear_constraints": [
+            {"type": "less_than", "threshold": HUGE, "terms": [{"weight": HUGE}]}
+        ]
+    },
+    "tasks": {"tasks": [1]},
+    "a project as list": {"project": []},
+    "runs_only as text": {"runs_only": "true"},
+    "solutions as text": {"num_solutions": "2"},
+    "the type as list": {"type": []},
+}
+
+GOOD: dict[str, dict[str, Any]] = {
+    "experiments.create": {"name": "n", "parameters": [PARAMETER]},
+    "experiments.create_in_client": {"name": "n", "parameters": [PARAMETER]},
+    "experiments.update": {},
+    "suggestions.create": {},
+    "suggestions.update": {},
+    "observations.create": {"assignments": ASSIGNMENTS, "values": values()},
+    "observations.create_batch": {},
+    "observations.update": {},
+}
+#: What is laid over the good body of each route.
+LAID_OVER: dict[str, dict[str, Any]] = {
+    "experiments.create": TWISTED | SPECIFIED | CREATED,
+    "experiments.create_in_client": TWISTED,
+    "experiments.update": TWISTED | SPECIFIED,
+    "suggestions.create": TWISTED | ASSIGNED,
+    "suggestions.update": {k: v for k, v in TWISTED.items() if "metadata" in v},
+    "observations.create": TWISTED | ASSIGNED | MEASURED,
+    "observations.update": TWISTED
+    | {k: {**v, "suggestion": None} for k, v in ASSIGNED.items()}
+    | MEASURED,
+    "observations.create_batch": {k: v for k, v in TWISTED.items() if "metadata" not in v}
+    | {
+        k: {"observations": [{**{"assignments": ASSIGNMENTS, "values": values()}, **v}]}
+        for k, v in (TWISTED | ASSIGNED | MEASURED).items()
+    }
+    | {
+        "observations as text": {"observations": "a"},
+        "observations of numbers": {"observations": [1]},
+        "observations of lists": {"observations": [[]]},
+    },
+}
+WITH_BODY = [route for route in ROUTES if route.body_model is not None]
+
+
+def test_there_is_a_good_body_for_each_route() -> None:
+    assert {route.name for route in WITH_BODY} == set(GOOD) == set(LAID_OVER)
+
+
+@pytest.fixture(scope="module")
+def owner(http: httpx.Client, shared: Database) -> Caller:
+    account = make_account(shared, "Nasty")
+    return Caller(http, account.token, account.client_id)
+
+
+@pytest.fixture(scope="module")
+def ids(owner: Caller) -> dict[str, Any]:
+    experiment = owner.experiment()
+    path = path_of(experiment)
+    return {
+        "client": owner.client_id,
+        "experiment": experiment["id"],
+        "suggestion": ok(owner.post(f"{path}/suggestions"))["id"],
+        "observation": owner.observe(path, **GOOD["observations.create"])["id"],
+    }
+
+
+def stored(owner: Caller, ids: dict[str, Any]) -> list[dict[str, Any]]:
+    """Everything that the client has."""
+    path = f"/v1/experiments/{ids['experiment']}"
+    paths = ("/v1/experiments", path, f"{path}/suggestions", f"{path}/observations")
+    return [ok(owner.get(each)) for each in paths]
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
+def test_no_nasty_body_gets_through(owner: Caller, ids: dict[str, Any], route: Route) -> None:
+    before = stored(owner, ids)
+    path = route.path.format(**ids)
+    nasty = {name: body for name, body in MALFORMED.items()}
+    nasty |= {
+        name: text({**GOOD[route.name], **over}) for name, over in LAID_OVER[route.name].items()
+    }
+
+    through = {}
+    for name, body in nasty.items():
+        answer = owner.request(
+            route.method, path, content=body, headers={"Content-Type": "application/json"}
+        )
+        told = answer.json()
+        if not (400 <= answer.status_code < 500 and told["status"] == answer.status_code):
+            through[name] = (answer.status_code, answer.text[:200])
+        if len(answer.text) > 5_000:
+            through[name] = (answer.status_code, f"a message of {len(answer.text)} characters")
+
+    assert through == {}
+    assert stored(owner, ids) == before
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(MALFORMED) + len(TWISTED) >= 50
+    assert len(MALFORMED | TWISTED | ASSIGNED | MEASURED | SPECIFIED | CREATED) >= 120
