@@ -1,8 +1,9 @@
 """The one entry: from spec, history and state to the next candidates.
 
 It always answers. When a step fails it degrades in this order, and each candidate says how it was
-made: the model, warm-started; the model, fitted anew without what was remembered; a perturbation of
-a good observed point; the next point of the space-filling sequence.
+made: the model, warm-started, on the device asked for; the same on the CPU; the model, fitted anew
+without what was remembered; a perturbation of a good observed point; the next point of the
+space-filling sequence.
 """
 
 from __future__ import annotations
@@ -117,15 +118,25 @@ def suggest(
     failed = int(data.failed.sum())
     if design.is_initial(spec, succeeded=len(data.failed) - failed, failed=failed):
         return _from_design(space, data, q, state)
-    computing_on, device_reason = choose(device, rows=len(data.failed), metrics=len(data.metrics))
-    reason = None
-    for attempt in (state, replace(state, metrics={}, success=None)):
+    return _with_model_if_possible(space, data, q, state, device)
+
+
+def _with_model_if_possible(
+    space: Space, data: Data, q: int, state: State, wanted: str
+) -> Suggested:
+    """The model's answer, by the first way that works."""
+    device, reason = choose(wanted, rows=len(data.failed), metrics=len(data.metrics))
+    forgetful = replace(state, metrics={}, success=None)
+    attempts = [(device, state), (torch.device("cpu"), forgetful)]
+    if device.type == "cuda":
+        attempts.insert(1, (torch.device("cpu"), state))
+    for computing_on, start in attempts:
         try:
-            return _from_model(space, data, q, attempt, computing_on, reason or device_reason)
+            return _from_model(space, data, q, start, computing_on, reason)
         except Exception as error:  # this is the door behind which nothing may escape
-            logger.warning("model failed", exc_info=True, extra={"observations": len(data.failed)})
-            reason = f"the model failed: {type(error).__name__}"
-            computing_on = torch.device("cpu")
+            where = "GPU" if computing_on.type == "cuda" else "model"
+            reason = f"the {where} failed: {type(error).__name__}"
+            logger.warning("model failed", exc_info=True, extra={"device": str(computing_on)})
     return _without_model(space, data, q, state, reason or "the model failed")
 
 
