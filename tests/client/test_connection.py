@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from tradeoff import Client, client
@@ -183,6 +184,65 @@ def test_an_error_that_is_no_json_keeps_its_text(connect: Callable[..., Client])
         connect(script).experiments(7).fetch()
 
 
+def test_an_answer_that_is_no_json_is_an_error(connect: Callable[..., Client]) -> None:
+    script = Script(httpx.Response(200, text="<html>Welcome</html>"))
+
+    with pytest.raises(client.ApiError, match="is it a Tradeoff server"):
+        connect(script).experiments(7).fetch()
+
+
+def test_a_redirect_is_explained_and_not_followed(connect: Callable[..., Client]) -> None:
+    script = Script(httpx.Response(301, headers={"Location": "https://server/v1/experiments"}))
+
+    with pytest.raises(client.ApiError, match="redirects to https://server"):
+        connect(script).experiments.create(name="a")
+
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["server:8080", "ftp://server", "http://", "http://a:port"])
+def test_a_mistyped_address_is_refused_at_once(url: str) -> None:
+    with pytest.raises(client.BadAddress, match="address"):
+        Client("tdo_secret", api_url=url)
+
+
+def test_a_timeout_is_tried_again(connect: Callable[..., Client]) -> None:
+    def slow(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("", request=request)
+
+    script = Script(slow, answer(body=EXPERIMENT))
+
+    assert connect(script).experiments.create(name="a").id == "7"
+    assert len({request.headers["idempotency-key"] for request in script.requests}) == 1
+
+
+def test_the_first_retry_is_logged_and_names_the_server(
+    connect: Callable[..., Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    connect(Script(broken, broken, answer(body=EXPERIMENT))).experiments(7).fetch()
+
+    assert len(caplog.messages) == 1
+    assert "http://server" in caplog.messages[0]
+    assert "tradeoff up" in caplog.messages[0]
+
+
+def test_giving_up_raises_what_the_server_said_last(connect: Callable[..., Client]) -> None:
+    script = Script(answer(503, {"message": "no database"}))
+
+    with pytest.raises(client.ServerError, match="no database"):
+        connect(script, retry_seconds=5).experiments(7).fetch()
+
+
+def test_numbers_of_numpy_are_sent_as_numbers(connect: Callable[..., Client]) -> None:
+    suggestion, script = suggested(connect, answer(body=OBSERVED))
+
+    suggestion.observe(accuracy=np.float32(0.5), metadata={"epochs": np.int64(3)})
+
+    body = json.loads(script.requests[1].content)
+    assert body["values"][0]["value"] == 0.5
+    assert body["metadata"] == {"epochs": 3}
+
+
 def test_pages_are_walked_to_the_end(connect: Callable[..., Client]) -> None:
     def page(ids: list[str], before: str | None) -> httpx.Response:
         rows = [{"id": row, "values": []} for row in ids]
@@ -220,6 +280,21 @@ def test_the_local_token_is_found_and_its_absence_explained(
 
     basic = script.requests[0].headers["authorization"].removeprefix("Basic ")
     assert base64.b64decode(basic).decode() == "tdo_local:"
+
+
+def test_pages_of_the_smallest_first_are_walked_upwards(connect: Callable[..., Client]) -> None:
+    def page(ids: list[str], before: str | None, after: str | None) -> httpx.Response:
+        rows = [{"id": row, "values": []} for row in ids]
+        paging = {"before": before, "after": after}
+        return answer(body={"object": "pagination", "count": 3, "data": rows, "paging": paging})
+
+    script = Script(page(["1", "2"], None, "M"), page(["3"], "N", None))
+    first = connect(script).experiments(7).observations().fetch(ascending=True)
+
+    found = list(first.iterate_pages())
+
+    assert [row.id for row in found] == ["1", "2", "3"]
+    assert script.requests[1].url.params["after"] == "M"
 
 
 SUGGESTION = {"id": "5", "experiment": "7", "assignments": {"x": 1.0}}
@@ -311,6 +386,57 @@ def test_the_loop_ends_with_the_budget(connect: Callable[..., Client]) -> None:
     tried = [suggestion.observe(f=1.0) for suggestion in experiment.loop()]
 
     assert len(tried) == 1
+
+
+def test_caught_exceptions_are_reported_and_the_loop_goes_on(
+    connect: Callable[..., Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    script = Script(
+        answer(body=EXPERIMENT),
+        answer(body=EXPERIMENT),
+        answer(body=SUGGESTION),
+        answer(body=OBSERVED),
+        answer(body=EXPERIMENT),
+        answer(body=SUGGESTION),
+    )
+    loop = connect(script).experiments.create(name="a").loop(catch=MemoryError)
+
+    with next(loop):
+        raise MemoryError
+    with next(loop):
+        pass
+
+    assert json.loads(script.requests[3].content)["failed"] is True
+    assert "stays open" in caplog.text
+
+
+def test_a_value_that_is_not_finite_is_a_failed_training(connect: Callable[..., Client]) -> None:
+    suggestion, script = suggested(connect, answer(body=OBSERVED))
+
+    with pytest.raises(ValueError, match="accuracy is nan"), suggestion:
+        suggestion.observe(accuracy=float("nan"))
+
+    assert json.loads(script.requests[1].content)["failed"] is True
+
+
+def test_the_exception_of_a_training_wins_over_that_of_its_report(
+    connect: Callable[..., Client],
+) -> None:
+    suggestion, _ = suggested(connect, answer(404, {"message": "gone"}))
+
+    with pytest.raises(MemoryError), suggestion:
+        raise MemoryError
+
+
+def test_a_long_message_of_an_exception_is_cut_and_cleaned(connect: Callable[..., Client]) -> None:
+    suggestion, script = suggested(connect, answer(body=OBSERVED))
+
+    with pytest.raises(RuntimeError), suggestion:
+        raise RuntimeError("\x1b[31m" + "x" * 1000)
+
+    reason = json.loads(script.requests[1].content)["metadata"]["error"]
+    assert reason.startswith("RuntimeError: [31mxxx")
+    assert len(reason) == 500
 
 
 def test_values_are_reported_by_any_name_and_a_lone_one_without(

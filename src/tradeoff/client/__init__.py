@@ -11,6 +11,7 @@ What surprised us: a POST may safely be sent again, and has to be. Every write c
 from tradeoff.client.connection import Client
 from tradeoff.client.errors import (
     ApiError,
+    BadAddress,
     BadRequest,
     Conflict,
     ConnectionFailed,
@@ -25,6 +26,7 @@ from tradeoff.client.errors import (
 
 __all__ = [
     "ApiError",
+    "BadAddress",
     "BadRequest",
     "Client",
     "Conflict",

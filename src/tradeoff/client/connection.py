@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import random
 import time
 import uuid
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,8 +22,9 @@ from tradeoff.client.resources import ClientResource, Experiments, TokenResource
 logger = logging.getLogger(__name__)
 
 DEFAULT_URL = "http://127.0.0.1:8080"
-#: Answers that may be different in a moment.
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+#: Refusals that may be none in a moment; so may every 5xx.
+TRANSIENT = frozenset({408, 425, 429})
+CONNECT_SECONDS = 10.0
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 10.0
 #: Shorter than the server's keep-alive, so that no connection is used as the server closes it.
@@ -47,6 +50,7 @@ class Client:
 
     Raises:
         NoToken: when there is no token to be found.
+        BadAddress: when the address is not one of HTTP.
     """
 
     def __init__(
@@ -61,14 +65,16 @@ class Client:
         url = api_url or os.environ.get("TRADEOFF_API_URL") or DEFAULT_URL
         self.api_url = url.rstrip("/").removesuffix("/v1")
         self.retry_seconds = retry_seconds
+        host = _check_address(self.api_url)
         self._http = httpx.Client(
             base_url=f"{self.api_url}/v1",
             auth=(api_token or _find_token(), ""),
-            timeout=timeout_seconds,
+            timeout=httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS)),
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_SECONDS),
-            headers={"User-Agent": "tradeoff-python"},
+            headers={"User-Agent": "tradeoff-python", "Content-Type": "application/json"},
             transport=transport,
-            follow_redirects=True,
+            # A company's proxy does not lead to this machine.
+            trust_env=not _is_local(host),
         )
 
     @property
@@ -106,35 +112,62 @@ class Client:
         """
         headers = {} if method == "GET" else {"Idempotency-Key": uuid.uuid4().hex}
         query = {key: value for key, value in (params or {}).items() if value is not None}
+        content = None if body is None else json.dumps(body, allow_nan=False, default=_plain)
+        request = self._http.build_request(
+            method, path.removeprefix("/"), params=query, content=content, headers=headers
+        )
         deadline = time.monotonic() + self.retry_seconds
         attempt = 0
         while True:
-            wait: float | None = None
-            failure: errors.TradeoffClientError
-            try:
-                response = self._http.request(
-                    method, path, params=query, json=body, headers=headers
-                )
-            except (httpx.TransportError, httpx.RemoteProtocolError) as error:
-                failure = errors.ConnectionFailed(
-                    f"cannot reach the Tradeoff server at {self.api_url}: {error}; is it running? "
-                    "`tradeoff up` starts one on this machine, TRADEOFF_API_URL points to another"
-                )
-                failure.__cause__ = error
-            else:
-                if response.is_success:
-                    return _json(response)
-                failure = errors.from_response(response.status_code, _json(response))
-                if not _is_transient(response):
-                    raise failure
-                wait = _retry_after(response)
             attempt += 1
+            answer, wait = self._try(request)
+            if isinstance(answer, dict):
+                return answer
             pause = _pause(attempt) if wait is None else wait
             if time.monotonic() + pause > deadline:
-                raise failure
+                raise answer
             if attempt == 1:
-                logger.warning("trying again for up to %d s: %s", self.retry_seconds, failure)
+                logger.warning("trying again for up to %d s: %s", self.retry_seconds, answer)
             time.sleep(pause)
+
+    def _try(
+        self, request: httpx.Request
+    ) -> tuple[dict[str, Any] | errors.TradeoffClientError, float | None]:
+        """Send a request once.
+
+        Returns:
+            The answer's JSON, or the error if it may pass; and how long the server asks to wait.
+        """
+        try:
+            response = self._http.send(request)
+        except httpx.TransportError as error:
+            failure = errors.ConnectionFailed(
+                f"cannot reach the Tradeoff server at {self.api_url}: "
+                f"{str(error) or type(error).__name__}; is it running? `tradeoff up` starts one "
+                "on this machine, TRADEOFF_API_URL points to another"
+            )
+            failure.__cause__ = error
+            return failure, None
+        body = _json(response)
+        if response.is_success and body is not None:
+            return body, None
+        told = errors.from_response(response.status_code, body or self._explain(response))
+        if not _is_transient(response):
+            raise told
+        return told, _retry_after(response)
+
+    def _explain(self, response: httpx.Response) -> dict[str, Any]:
+        """Say what an answer means that no Tradeoff server gives."""
+        if response.is_redirect:
+            # Followed, a POST would become a GET and seem to succeed.
+            goal = response.headers.get("location", "another address")
+            return {"message": f"{self.api_url} redirects to {goal}: use that as the address"}
+        if response.is_success:
+            return {
+                "message": f"{self.api_url} answers, but not with JSON: is it a Tradeoff server? "
+                f"It says: {response.text[:200]!r}"
+            }
+        return {"message": response.text[:500] or response.reason_phrase}
 
     def close(self) -> None:
         """Close the connection."""
@@ -172,10 +205,34 @@ def _find_token() -> str:
     return kept
 
 
+def _check_address(url: str) -> str:
+    """Return the host of an address.
+
+    Raises:
+        BadAddress: when it is not one of HTTP; no retry would mend that.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise errors.BadAddress(f"{url!r} is no address: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise errors.BadAddress(
+            f"{url!r} is no address of a server; it must look like {DEFAULT_URL}"
+        )
+    return parsed.host
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _is_transient(response: httpx.Response) -> bool:
     # A 409 with Retry-After is our own earlier try, still at work.
     is_twin = response.status_code == 409 and "retry-after" in response.headers
-    return response.status_code in TRANSIENT or is_twin
+    return response.status_code in TRANSIENT or response.is_server_error or is_twin
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -193,9 +250,20 @@ def _pause(attempt: int) -> float:
     return random.uniform(FIRST_WAIT_SECONDS / 2, ceiling)
 
 
-def _json(response: httpx.Response) -> dict[str, Any]:
+def _json(response: httpx.Response) -> dict[str, Any] | None:
     try:
         body = response.json()
     except ValueError:
-        body = None
-    return body if isinstance(body, dict) else {"message": response.text[:500]}
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy or a tensor of one element, as JSON has it.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be sent as JSON")

@@ -2,6 +2,7 @@
 
 TradeoffClientError
 ├── NoToken                    no API token was given or found
+├── BadAddress                 the server's address is not one of HTTP
 ├── ConnectionFailed           the server cannot be reached
 └── ApiError                   the server answered with an error
     ├── BadRequest        400
@@ -25,6 +26,10 @@ class TradeoffClientError(Exception):
 
 class NoToken(TradeoffClientError):
     """No API token was given or found."""
+
+
+class BadAddress(TradeoffClientError):
+    """The server's address is not one of HTTP."""
 
 
 class ConnectionFailed(TradeoffClientError):

@@ -184,12 +184,16 @@ class Page(View, Generic[Item]):
     def iterate_pages(self) -> Iterator[Item]:
         """The elements of this page and of all that follow, fetched as they are needed."""
         page = self
+        direction: str | None = None
         while True:
             yield from page.data
-            before = (page._body.get("paging") or {}).get("before")
-            if before is None or not page._body["data"]:
+            markers = page._body.get("paging") or {}
+            # A list of the smallest first has only the way up; the first page decides.
+            direction = direction or ("before" if markers.get("before") else "after")
+            marker = markers.get(direction)
+            if marker is None or not page._body["data"]:
                 return
-            page = self._turn({"before": before})
+            page = self._turn({direction: marker})
 
 
 def _optional(kind: type[Item], body: dict[str, Any] | None) -> Item | None:

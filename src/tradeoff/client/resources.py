@@ -9,6 +9,8 @@ client.experiments(7).observations().create(...)       POST /v1/experiments/7/ob
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
@@ -27,6 +29,10 @@ from tradeoff.client.objects import (
 
 if TYPE_CHECKING:
     from tradeoff.client.connection import Client
+
+logger = logging.getLogger(__name__)
+
+Exceptions = type[Exception] | tuple[type[Exception], ...]
 
 #: A metadata value of the server holds at most so many characters.
 LONGEST_METADATA = 500
@@ -343,25 +349,36 @@ class Experiment(View):
         """The efficient configurations: those that no other beats on all metrics."""
         return self.resource.frontier()
 
-    def loop(self) -> Iterator[Suggestion]:
+    def loop(self, *, catch: Exceptions = ()) -> Iterator[Suggestion]:
         """Suggestions until the observation budget is spent; without a budget, for ever.
 
-        Several programs can loop on one experiment: they share its budget.
-
-            for suggestion in experiment.loop():
+            for suggestion in experiment.loop(catch=MemoryError):
                 with suggestion:
                     suggestion.observe(accuracy=train(**suggestion.assignments))
+
+        Failed observations count as well. Several programs can loop on one experiment: they share
+        its budget, and go beyond it by what is still in training when it is spent.
+
+        Args:
+            catch: exceptions that mean a bad configuration. Raised in `with suggestion:` they are
+                reported as every exception is, and then the loop goes on; others end it.
         """
         while True:
             now = self.fetch()
             budget = now.observation_budget
             if budget is not None and now.progress.observation_budget_consumed >= budget:
                 return
-            yield self.suggest()
+            suggestion = self.suggest()
+            suggestion.catch = catch
+            yield suggestion
 
 
 class Suggestion(View):
-    """A configuration to try. In a `with` block an exception reports that it failed."""
+    """A configuration to try. In a `with` block an exception reports that it failed.
+
+    Attributes:
+        catch: exceptions that go no further than the `with` block, once they are reported.
+    """
 
     id: str
     experiment: str
@@ -377,6 +394,7 @@ class Suggestion(View):
         super().__init__(body)
         self._client = client
         self._reported = False
+        self.catch: Exceptions = ()
 
     def observe(
         self,
@@ -398,6 +416,8 @@ class Suggestion(View):
 
         Raises:
             BadRequest: when a metric is missing or unknown.
+            ValueError: when a value is not finite: that training failed, and in a `with` block it
+                is reported so.
         """
         measured: dict[str | None, float] = {}
         measured.update(named)
@@ -405,6 +425,9 @@ class Suggestion(View):
             measured.update(values)
         elif values is not None:
             measured[None] = values
+        for name, value in measured.items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name or 'the value'} is {value}; such a training has failed")
         known = stddevs or {}
         evaluations = [
             {"name": name, "value": value, "value_stddev": known.get(name or "")}
@@ -434,15 +457,27 @@ class Suggestion(View):
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        """Report a failure when the training raised; the exception goes on its way.
+    ) -> bool:
+        """Report a failure when the training raised; the exception goes on, unless it is caught.
 
         Ctrl-C, an exit of the program and an error of this client (a mistyped metric, a server
         that is away) say nothing about the configuration: no report.
         """
-        is_about_training = isinstance(error, Exception) and not isinstance(
-            error, TradeoffClientError
-        )
-        if is_about_training and not self._reported:
+        if not isinstance(error, Exception) or isinstance(error, TradeoffClientError):
+            if error is None and not self._reported:
+                logger.warning("suggestion %s stays open: it has no observation yet", self.id)
+            return False
+        if not self._reported:
             reason = f"{type(error).__name__}: {error}"
-            self.fail(metadata={"error": reason[:LONGEST_METADATA]})
+            try:
+                self.fail(metadata={"error": _printable(reason)[:LONGEST_METADATA]})
+            except TradeoffClientError as trouble:
+                # The exception of the training matters more.
+                logger.warning("the failure of suggestion %s is not reported: %s", self.id, trouble)
+                return False
+        return isinstance(error, self.catch)
+
+
+def _printable(text: str) -> str:
+    """The text without the control characters that the server refuses (colours of a terminal)."""
+    return "".join(character for character in text if character >= " " or character in "\t\n")
