@@ -70,6 +70,7 @@ def test_the_token_and_its_client_can_be_fetched(live_server: LiveServer) -> Non
         token = api.tokens().fetch()
 
         assert token.client == str(live_server.client_id)
+        assert live_server.token not in repr(token)
         assert token.client is not None
         assert api.clients(token.client).fetch().name == "Acme"
         assert api.clients(token.client).experiments().fetch().count == 0

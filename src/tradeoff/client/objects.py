@@ -128,16 +128,26 @@ class Progress(View):
 
 
 class Token(View):
-    """A key to the API, without its secret."""
+    """A key to the API."""
 
+    token: str
     token_type: str
     client: str | None
     organization: str | None
     user: str | None
     experiment: str | None
+    training_run: str | None
+    all_experiments: bool
     development: bool
     permissions: str
+    scope: str
     expires: int | None
+    lease_length: int | None
+
+    def __repr__(self) -> str:
+        """Kind and body without the secret, which would end up in a log."""
+        shown = {name: value for name, value in self._body.items() if name != "token"}
+        return f"{type(self).__name__}({shown!r})"
 
 
 class ClientInfo(View):
@@ -147,6 +157,7 @@ class ClientInfo(View):
     organization: str
     name: str
     created: int
+    client_security: dict[str, Any]
 
 
 class Page(View, Generic[Item]):
@@ -157,6 +168,7 @@ class Page(View, Generic[Item]):
     """
 
     count: int
+    paging: dict[str, str | None]
 
     def __init__(
         self,

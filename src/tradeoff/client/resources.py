@@ -280,15 +280,22 @@ class Experiment(View):
 
     id: str
     client: str
+    user: str | None
     name: str
     type: str
     state: str
     created: int
     updated: int
+    project: str | None
+    development: bool
+    runs_only: bool
     parameters: list[dict[str, Any]]
+    conditionals: list[dict[str, Any]]
+    linear_constraints: list[dict[str, Any]]
     metrics: list[dict[str, Any]]
     observation_budget: int | None
     parallel_bandwidth: int | None
+    num_solutions: int | None
     metadata: dict[str, Any] | None
 
     def __init__(self, client: Client, body: dict[str, Any]) -> None:
@@ -385,9 +392,11 @@ class Suggestion(View):
     assignments: dict[str, Any]
     state: str
     created: int
+    deleted: bool
     metadata: dict[str, Any] | None
     source: str
     observations_seen: int
+    model_age_seconds: float | None
     explanation: dict[str, Any] | None
 
     def __init__(self, client: Client, body: dict[str, Any]) -> None:
