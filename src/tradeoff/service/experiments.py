@@ -13,7 +13,6 @@ from tradeoff.service.access import Principal
 from tradeoff.spec import changes as spec_changes
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store import experiments, queue, tables
-from tradeoff.store import suggestions as stored
 from tradeoff.store.database import Session
 
 #: Points drawn to see whether the linear constraints leave room.
@@ -119,8 +118,7 @@ def _search_anew(session: Session, experiment: tables.Experiment, before: Experi
     if experiment.spec.parameters != before.parameters:
         # What waits in the buffer may lie outside the new space, and what the engine remembers
         # is about other dimensions.
-        stored.delete_ready(session, experiment.id)
-        experiment.engine_state = None
+        experiments.forget_model(session, experiment)
     experiment.revision += 1
     session.flush()
     if suggestions.is_modelled(experiment):

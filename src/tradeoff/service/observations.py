@@ -48,6 +48,8 @@ def report(session: Session, experiment: tables.Experiment, report: Report) -> t
     Raises:
         BadInput: when it does not fit the experiment; the message names the field.
     """
+    # Before the checks, which would otherwise be against a space that changes meanwhile.
+    experiments.lock(session, experiment)
     return _keep(session, experiment, [_checked(session, experiment, report, "")])[0]
 
 
@@ -61,10 +63,18 @@ def report_many(
     """
     if len(reports) > MAX_BATCH:
         raise BadInput(f"observations: at most {MAX_BATCH} at once, not {len(reports)}")
+    if not reports:
+        return []
+    experiments.lock(session, experiment)
+    # Kept for the time of the checks, so that each finds its suggestion without a query.
+    loaded = stored_suggestions.load(
+        session, {each.suggestion_id for each in reports if each.suggestion_id is not None}
+    )
     rows = [
         _checked(session, experiment, each, f"observations[{index}].")
         for index, each in enumerate(reports)
     ]
+    del loaded
     return _keep(session, experiment, rows)
 
 
@@ -122,9 +132,7 @@ def _checked_values(
 def _keep(
     session: Session, experiment: tables.Experiment, rows: list[dict[str, Any]]
 ) -> list[tables.Observation]:
-    if not rows:
-        return []
-    experiments.lock(session, experiment)
+    """Store what was checked, on the locked experiment."""
     require_active(experiment)
     if experiment.observation_count + len(rows) > MAX_OBSERVATIONS:
         raise BadInput(f"An experiment holds at most {MAX_OBSERVATIONS} observations")
@@ -167,13 +175,17 @@ def change(
     """
     experiments.lock(session, experiment)
     require_active(experiment)
+    observations.lock(session, observation)
     failed_before = observation.failed
     _change_tried(session, experiment, observation, changes)
     _change_outcome(experiment, observation, changes)
     if "metadata" in changes:
         observation.metadata_ = changes["metadata"]
     session.flush()
-    _count(session, experiment, observed=0, failed=int(observation.failed) - int(failed_before))
+    if changes.keys() <= {"metadata"}:
+        experiments.touch(session, experiment)  # nothing that the model knows of
+    else:
+        _count(session, experiment, observed=0, failed=int(observation.failed) - int(failed_before))
 
 
 def _change_tried(
@@ -224,20 +236,23 @@ def _change_outcome(
 def delete(
     session: Session, experiment: tables.Experiment, observation: tables.Observation
 ) -> None:
-    """Delete one observation; its suggestion stays closed."""
+    """Delete one observation; its suggestion stays closed.
+
+    Raises:
+        NotFound: when another request deleted it just now.
+    """
     experiments.lock(session, experiment)
-    if observation.deleted:
-        return
+    observations.lock(session, observation)
     observation.deleted = True
     session.flush()
     _count(session, experiment, observed=-1, failed=-int(observation.failed))
 
 
 def delete_all(session: Session, experiment: tables.Experiment) -> None:
-    """Delete every observation, and what the engine remembers of them."""
+    """Delete every observation, and all that the engine made of them."""
     experiments.lock(session, experiment)
     observations.update_deleted(session, experiment.id)
-    experiment.engine_state = None
+    experiments.forget_model(session, experiment)
     _count(
         session,
         experiment,

@@ -50,9 +50,13 @@ def overviews(session: Session, experiments: Sequence[tables.Experiment]) -> dic
     """Where each of these experiments stands, by id."""
     counted = [experiment for experiment in experiments if experiment.observation_count > 0]
     ends = observations.list_ends(session, [experiment.id for experiment in counted])
-    best = {experiment.id: _find_single_best(session, experiment) for experiment in counted}
-    wanted = {row_id for pair in ends.values() for row_id in pair}
-    wanted |= {row_id for row_id in best.values() if row_id is not None}
+    metrics = {
+        experiment.id: experiment.spec.optimized_metrics[0]
+        for experiment in counted
+        if len(experiment.spec.optimized_metrics) == 1
+    }
+    best = observations.list_best(session, metrics)
+    wanted = {row_id for pair in ends.values() for row_id in pair} | set(best.values())
     rows = observations.list_by_id(session, wanted) if wanted else {}
     progress = {}
     for experiment in experiments:
@@ -62,22 +66,9 @@ def overviews(session: Session, experiments: Sequence[tables.Experiment]) -> dic
             budget_consumed=float(experiment.observation_count),
             first=rows.get(first),
             last=rows.get(last),
-            best=rows.get(best.get(experiment.id) or -1),
+            best=rows.get(best.get(experiment.id, -1)),
         )
     return progress
-
-
-def _find_single_best(session: Session, experiment: tables.Experiment) -> int | None:
-    optimized = experiment.spec.optimized_metrics
-    if len(optimized) != 1:
-        return None
-    metric = optimized[0]
-    return observations.find_best(
-        session,
-        experiment.id,
-        metric_key=metric.key,
-        maximize=metric.objective == "maximize",
-    )
 
 
 def best(session: Session, experiment: tables.Experiment) -> list[tables.Observation]:
@@ -95,9 +86,10 @@ def best(session: Session, experiment: tables.Experiment) -> list[tables.Observa
     ]
     if not candidates:
         return []
-    chosen = _choose(spec, candidates)
-    rows = observations.list_by_id(session, [candidates[index].id for index in chosen])
-    return [rows[candidates[index].id] for index in chosen]
+    ids = [candidates[index].id for index in _choose(spec, candidates)]
+    rows = observations.list_by_id(session, ids)
+    chosen = [rows[row_id] for row_id in ids]
+    return _spread(spec, chosen) if (spec.num_solutions or 1) > 1 else chosen
 
 
 def _meets_thresholds(spec: ExperimentSpec, values: dict[str, Any]) -> bool:
@@ -117,9 +109,11 @@ def _choose(spec: ExperimentSpec, candidates: Sequence[Any]) -> list[int]:
     outcomes = _outcomes(optimized, candidates)
     if len(optimized) > 1:
         return _frontier(outcomes)
-    if (spec.num_solutions or 1) > 1:
-        return _spread(spec, candidates, outcomes[:, 0])
-    return [int(np.argmax(outcomes[:, 0]))]
+    wanted = spec.num_solutions or 1
+    if wanted == 1:
+        return [int(np.argmax(outcomes[:, 0]))]
+    size = max(wanted, int(np.ceil(SOLUTIONS_SHARE * len(outcomes))))
+    return [int(index) for index in np.argsort(-outcomes[:, 0], kind="stable")[:size]]
 
 
 def _outcomes(metrics: Sequence[Metric], candidates: Sequence[Any]) -> Array:
@@ -138,15 +132,13 @@ def _frontier(outcomes: Array) -> list[int]:
     return [int(index) for index in order if efficient[index]]
 
 
-def _spread(spec: ExperimentSpec, candidates: Sequence[Any], y: Array) -> list[int]:
-    """Up to `num_solutions` of the best fifth: the best, then always the farthest from those."""
-    wanted = spec.num_solutions or 1
-    size = max(wanted, int(np.ceil(SOLUTIONS_SHARE * len(y))))
-    good = [int(index) for index in np.argsort(-y, kind="stable")[:size]]
-    rows = Space(spec).encode([candidates[index].assignments for index in good])
+def _spread(spec: ExperimentSpec, good: Sequence[tables.Observation]) -> list[tables.Observation]:
+    """Up to `num_solutions` of the good ones: the best, then always the farthest from those."""
+    X = Space(spec).encode([row.assignments for row in good])  # noqa: N806  # the engine's name
+    gaps = np.linalg.norm(X - X[0], axis=1)
     chosen = [0]
-    while len(chosen) < min(wanted, len(good)):
-        gaps = np.linalg.norm(rows[:, None, :] - rows[None, chosen, :], axis=-1).min(axis=1)
+    while len(chosen) < min(spec.num_solutions or 1, len(good)):
         gaps[chosen] = -1.0
         chosen.append(int(np.argmax(gaps)))
+        gaps = np.minimum(gaps, np.linalg.norm(X - X[chosen[-1]], axis=1))
     return [good[index] for index in chosen]

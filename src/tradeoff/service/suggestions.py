@@ -56,7 +56,7 @@ def fill_first_buffer(session: Session, experiment: tables.Experiment) -> None:
 def buffer_size(session: Session, experiment: tables.Experiment) -> int:
     """How many suggestions the next refresh should prepare, by the demand since the last one."""
     bandwidth = experiment.spec.parallel_bandwidth or 1
-    demand = stored.count_opened_since(session, experiment.id, experiment.refreshed)
+    demand = stored.count_open_since(session, experiment.id, experiment.refreshed)
     return min(MAX_BUFFER, max(MIN_BUFFER, 2 * bandwidth, 2 * demand))
 
 
@@ -111,15 +111,18 @@ def serve(
     lag = max(bandwidth, stored.count_open(session, experiment.id)) - 1
     fresh = experiment.revision - lag
     ready = stored.take_ready(session, experiment.id, least_revision=fresh, metadata=metadata)
-    if stored.count_ready(session, experiment.id, least_revision=fresh) < min(
-        bandwidth, MIN_BUFFER
-    ):
+    # What is left may be fresh and yet of no use, having been tried meanwhile.
+    runs_low = ready is None or stored.count_ready(
+        session, experiment.id, least_revision=fresh
+    ) < min(bandwidth, MIN_BUFFER)
+    if ready is None and accept_stale:
+        logger.info("nothing fresh is ready", extra={"experiment": experiment.id})
+        ready = stored.take_ready(session, experiment.id, least_revision=None, metadata=metadata)
+        ready = ready or _draw(session, experiment, metadata)
+    if runs_low:
+        # Last, since a draw waits for whoever reports, who waits for whoever enqueues.
         queue.defer_refresh(session, experiment.id)
-    if ready is not None or not accept_stale:
-        return ready
-    logger.info("nothing fresh is ready", extra={"experiment": experiment.id})
-    ready = stored.take_ready(session, experiment.id, least_revision=None, metadata=metadata)
-    return ready or _draw(session, experiment, metadata)
+    return ready
 
 
 def add(
@@ -156,6 +159,8 @@ def delete(session: Session, suggestion: tables.Suggestion) -> None:
 
 def delete_all(session: Session, experiment: tables.Experiment, *, open_only: bool) -> None:
     """Delete all suggestions that were handed out, or the open ones alone."""
+    # A batch of reports closes suggestions in another order; the two must take turns.
+    experiments.lock(session, experiment)
     stored.update_deleted(session, experiment.id, open_only=open_only)
 
 

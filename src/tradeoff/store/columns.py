@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Dialect
+from sqlalchemy import ColumnElement, Dialect, Text, cast, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
 from tradeoff.spec.experiment import ExperimentSpec
+
+
+@lru_cache(maxsize=256)
+def _read_spec(text: str) -> ExperimentSpec:
+    """The spec in `text`; every request reads one, nearly always the same few."""
+    return ExperimentSpec.model_validate_json(text)
 
 
 class SpecColumn(TypeDecorator[ExperimentSpec]):
@@ -21,6 +28,10 @@ class SpecColumn(TypeDecorator[ExperimentSpec]):
         """To JSON."""
         return None if value is None else value.model_dump(mode="json")
 
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Read as text, which is equal for equal specs."""
+        return type_coerce(cast(column, Text), self)
+
     def process_result_value(self, value: Any, dialect: Dialect) -> ExperimentSpec | None:
         """From JSON."""
-        return None if value is None else ExperimentSpec.model_validate(value)
+        return None if value is None else _read_spec(value)

@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT_SECONDS = 3
 #: How long a request waits for a free connection of the pool.
 POOL_TIMEOUT_SECONDS = 2
-#: How long a statement waits for a row that somebody else holds.
-LOCK_TIMEOUT_SECONDS = 5
+#: How long a statement waits for a row that somebody else holds. Below the time limit of a
+#: statement, or that one would always strike first and a conflict look like an outage.
+LOCK_TIMEOUT_SECONDS = 4
 
 
 def driver_url(url: str) -> str:
@@ -144,7 +145,11 @@ def _translate(error: exc.DBAPIError) -> Exception:
         logger.error("the database's disk is full")
         return Unavailable("The service cannot store anything at the moment; try again later.")
     if error.connection_invalidated or isinstance(
-        cause, psycopg2.OperationalError | psycopg2.InterfaceError
+        cause,
+        psycopg2.OperationalError
+        | psycopg2.InterfaceError
+        # A database that is a replica for the time of a failover.
+        | psycopg2.errors.ReadOnlySqlTransaction,
     ):
         logger.warning("the database is away", extra={"reason": type(cause).__name__})
         return Unavailable("The database is away; try again shortly.")

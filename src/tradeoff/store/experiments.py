@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, select, update
 
 from tradeoff.errors import NotFound
 from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.store import suggestions
 from tradeoff.store.database import Session
 from tradeoff.store.tables import Experiment
 
@@ -55,9 +56,11 @@ def lock(session: Session, experiment: Experiment) -> None:
     """Let this transaction alone change the experiment, and read its newest state.
 
     Whatever counts on the experiment's row (revision, counters, position in the design) is read
-    after this, so that two requests at once cannot both act on the same numbers.
+    after this, so that two requests at once cannot both act on the same numbers. The lock is the
+    weaker kind, FOR NO KEY UPDATE: the foreign key of a suggestion being handed out at the same
+    moment need not wait for it.
     """
-    session.refresh(experiment, with_for_update=True)
+    session.refresh(experiment, with_for_update={"key_share": True})
 
 
 def touch(session: Session, experiment: Experiment) -> None:
@@ -114,6 +117,14 @@ def advance_design(session: Session, experiment_id: int, count: int) -> int:
         .execution_options(synchronize_session=False)
     ).scalar_one()
     return after - count
+
+
+def forget_model(session: Session, experiment: Experiment) -> None:
+    """Drop what was computed for this locked experiment, a refresh that is at work included."""
+    suggestions.delete_ready(session, experiment.id)
+    experiment.engine_state = None
+    experiment.fit_epoch += 1
+    session.flush()
 
 
 def begin_refresh(session: Session, experiment_id: int) -> int:

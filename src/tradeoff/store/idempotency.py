@@ -64,9 +64,7 @@ def keep(session: Session, token_id: int, key: str, status: int, body: bytes) ->
 def release(session: Session, token_id: int, key: str) -> None:
     """Give back a key that this transaction claimed, since its request has no answer yet."""
     session.execute(
-        delete(IdempotencyKey).where(
-            IdempotencyKey.token_id == token_id, IdempotencyKey.key == key
-        )
+        delete(IdempotencyKey).where(IdempotencyKey.token_id == token_id, IdempotencyKey.key == key)
     )
 
 
@@ -76,6 +74,8 @@ def purge(session: Session, *, limit: int = 10_000) -> int:
         select(IdempotencyKey.token_id, IdempotencyKey.key)
         .where(IdempotencyKey.created < func.now() - KEPT_FOR)
         .limit(limit)
+        # Several processes may purge at once; each takes what the others leave.
+        .with_for_update(skip_locked=True)
         .subquery()
     )
     result = session.execute(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import select
+import selectors
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ class Listener:
         while not self._stopping.is_set():
             try:
                 self._listen()
-            except psycopg2.Error as error:
+            except (psycopg2.Error, OSError) as error:
                 logger.warning(
                     "not listening to the database", extra={"reason": type(error).__name__}
                 )
@@ -123,9 +123,12 @@ class Listener:
             with connection.cursor() as cursor:
                 cursor.execute(f"listen {READY_CHANNEL}")
             self._ring_all()
-            while not self._stopping.is_set():
-                if select.select([connection], [], [], POLL_SECONDS)[0]:
-                    connection.poll()
+            # Not select.select, which fails on the high numbers that a busy process's files have.
+            with selectors.DefaultSelector() as selector:
+                selector.register(connection, selectors.EVENT_READ)
+                while not self._stopping.is_set():
+                    if selector.select(POLL_SECONDS):
+                        connection.poll()
                     while connection.notifies:
                         self._ring(connection.notifies.pop(0).payload)
         finally:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, Text, cast, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    Text,
+    cast,
+    column,
+    func,
+    insert,
+    select,
+    true,
+    update,
+    values,
+)
 
 from tradeoff.errors import BadInput, NotFound
 from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.spec.metrics import Metric
 from tradeoff.store.database import Session
-from tradeoff.store.tables import Observation
+from tradeoff.store.tables import Experiment, Observation
 
 
 def insert_many(session: Session, rows: Sequence[dict[str, Any]]) -> list[Observation]:
@@ -29,6 +45,17 @@ def get(session: Session, experiment_id: int, observation_id: int) -> Observatio
     if row is None or row.deleted or row.experiment_id != experiment_id:
         raise NotFound(f"There is no observation {observation_id} in this experiment")
     return row
+
+
+def lock(session: Session, observation: Observation) -> None:
+    """Read an observation anew and let this transaction alone change it.
+
+    Raises:
+        NotFound: when it was deleted since it was read.
+    """
+    session.refresh(observation, with_for_update={"key_share": True})
+    if observation.deleted:
+        raise NotFound(f"There is no observation {observation.id} in this experiment")
 
 
 def listing(experiment_id: int, *, deleted: bool | None = False) -> Select[Observation]:
@@ -80,10 +107,10 @@ def _parameter_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
 
 
 def list_successful(session: Session, experiment_id: int) -> Sequence[Any]:
-    """Columns `id`, `values`, `assignments` of every successful observation, oldest first."""
+    """Columns `id`, `values` of every successful observation, oldest first."""
     # ix_observations_experiment_id_id
     query = (
-        select(Observation.id, Observation.values, Observation.assignments)
+        select(Observation.id, Observation.values)
         .where(
             Observation.experiment_id == experiment_id,
             ~Observation.deleted,
@@ -102,31 +129,51 @@ def list_by_id(session: Session, ids: Collection[int]) -> dict[int, Observation]
 
 def list_ends(session: Session, experiment_ids: Collection[int]) -> dict[int, tuple[int, int]]:
     """The first and the last observation id of each experiment that has one."""
-    # ix_observations_experiment_id_id
-    query = (
-        select(Observation.experiment_id, func.min(Observation.id), func.max(Observation.id))
-        .where(Observation.experiment_id.in_(experiment_ids), ~Observation.deleted)
-        .group_by(Observation.experiment_id)
+    # ix_observations_experiment_id_id, from either end; min() with GROUP BY would read all of it
+    end = (
+        select(Observation.id)
+        .where(Observation.experiment_id == Experiment.id, ~Observation.deleted)
+        .limit(1)
     )
-    return {row[0]: (row[1], row[2]) for row in session.execute(query)}
+    query = select(
+        Experiment.id,
+        end.order_by(Observation.id).scalar_subquery(),
+        end.order_by(Observation.id.desc()).scalar_subquery(),
+    ).where(Experiment.id.in_(experiment_ids))
+    return {row[0]: (row[1], row[2]) for row in session.execute(query) if row[1] is not None}
 
 
-def find_best(
-    session: Session, experiment_id: int, *, metric_key: str, maximize: bool
-) -> int | None:
-    """The id of the success with the best value of one metric; the first of equals."""
-    value = cast(Observation.values[metric_key]["value"].astext, Float)
-    query = (
+def list_best(session: Session, metrics: Mapping[int, Metric]) -> dict[int, int]:
+    """The success with the best value of one metric in each experiment; the first of equals.
+
+    Args:
+        session: to ask with.
+        metrics: by the id of the experiment.
+
+    Returns:
+        The id of the observation by the id of the experiment; none where nothing succeeded.
+    """
+    if not metrics:
+        return {}
+    wanted = values(
+        column("experiment_id", BigInteger), column("key", Text), column("sign", Integer)
+    ).data([(row_id, metric.key, metric.sign) for row_id, metric in metrics.items()])
+    wanted = wanted.alias("wanted")
+    value = func.jsonb_extract_path_text(Observation.values, wanted.c.key, "value")
+    # ix_observations_experiment_id_id
+    best = (
         select(Observation.id)
         .where(
-            Observation.experiment_id == experiment_id,
+            Observation.experiment_id == wanted.c.experiment_id,
             ~Observation.deleted,
             ~Observation.failed,
         )
-        .order_by(value.desc() if maximize else value.asc(), Observation.id)
+        .order_by((cast(value, Float) * wanted.c.sign).desc().nulls_last(), Observation.id)
         .limit(1)
+        .lateral("best")
     )
-    return session.scalar(query)
+    query = select(wanted.c.experiment_id, best.c.id).select_from(wanted.join(best, true()))
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def update_deleted(session: Session, experiment_id: int) -> int:

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, DateTime, Select, and_, cast, func, literal, or_, select
 
 from tradeoff.errors import BadInput
+from tradeoff.spec.values import check_text
 from tradeoff.store.database import Session
 
 Row = TypeVar("Row")
@@ -154,7 +155,7 @@ def _read(marker: str | None, name: str, key: ColumnElement[Any]) -> Position | 
     try:
         padded = marker + "=" * (-len(marker) % 4)
         value, row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise refusal from error
     if not isinstance(row_id, int) or isinstance(row_id, bool) or abs(row_id) >= 2**62:
         raise refusal
@@ -167,10 +168,14 @@ def _read(marker: str | None, name: str, key: ColumnElement[Any]) -> Position | 
             raise refusal from error
     expected = key.type.python_type
     if expected in (int, float):
-        if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e300:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not abs(value) <= 1e300:  # NaN is not, either
             raise refusal
         if expected is int and (not isinstance(value, int) or abs(value) >= 2**62):
             raise refusal
-    elif not isinstance(value, str) or "\x00" in value:
-        raise refusal
+    else:
+        try:
+            check_text(value)
+        except ValueError as error:
+            raise refusal from error
     return value, row_id

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from procrastinate import App, PsycopgConnector
 from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from tradeoff.store.database import Session
 from tradeoff.store.tables import QUEUE_SCHEMA
@@ -51,7 +52,9 @@ def build_worker_app(url: str) -> App:
 def defer_refresh(session: Session, experiment_id: int, *, priority: int = 0) -> None:
     """Ask for a refresh of an experiment's buffer, unless one is waiting already.
 
-    At most one waits and one runs per experiment.
+    At most one waits and one runs per experiment. It is the last statement of its transaction that
+    can wait for another one: until the commit, everybody else who asks for the same refresh waits
+    for this one, and would do so for ever if this one then waited for a row of theirs.
     """
     connection = session.connection()
     task = _deferrer.configure_task(
@@ -70,6 +73,9 @@ def defer_refresh(session: Session, experiment_id: int, *, priority: int = 0) ->
             task.defer(experiment_id=experiment_id)
     except AlreadyEnqueued:
         logger.debug("a refresh waits already", extra={"experiment": experiment_id})
+    except ConnectorException as error:
+        # `database` reads what the driver said, and tells an outage from a fault of ours.
+        raise error.__cause__ or error from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ def sweep(session: Session, *, stalled_seconds: float = 30.0) -> int:
     stalled = session.execute(
         text(
             f"""
-            select job.id, job.queueing_lock
+            select job.id
             from {QUEUE_SCHEMA}.procrastinate_jobs job
             left join {QUEUE_SCHEMA}.procrastinate_workers worker on worker.id = job.worker_id
             where job.status = 'doing'
@@ -143,19 +149,14 @@ def sweep(session: Session, *, stalled_seconds: float = 30.0) -> int:
         ),
         parameters,
     ).all()
+    retry = text(f"select {QUEUE_SCHEMA}.procrastinate_retry_job_v2(:id, now(), null, null, null)")
+    finish = text(f"select {QUEUE_SCHEMA}.procrastinate_finish_job_v1(:id, 'failed', true)")
     for job in stalled:
-        waiting = session.scalar(
-            text(
-                f"select count(*) from {QUEUE_SCHEMA}.procrastinate_jobs "
-                "where status = 'todo' and queueing_lock = :lock"
-            ),
-            {"lock": job.queueing_lock},
-        )
-        if waiting:
-            statement = "select {0}.procrastinate_finish_job_v1(:id, 'failed', true)"
-        else:
-            statement = "select {0}.procrastinate_retry_job_v2(:id, now(), null, null, null)"
-        session.execute(text(statement.format(QUEUE_SCHEMA)), {"id": job.id})
+        try:
+            with session.begin_nested():
+                session.execute(retry, {"id": job.id})
+        except IntegrityError:
+            session.execute(finish, {"id": job.id})
         logger.warning("swept a job whose worker is gone", extra={"job": job.id})
     session.execute(
         text(

@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 from tradeoff.errors import NotFound
 from tradeoff.spec.values import Value
 from tradeoff.store.database import Session
-from tradeoff.store.tables import UNIQUE_OPEN, Observation, Suggestion
+from tradeoff.store.tables import UNIQUE_OPEN, Experiment, Observation, Suggestion
 
 #: An open suggestion that nobody reported on for so long is no longer expected back.
 OPEN_FOR = datetime.timedelta(days=7)
@@ -28,7 +28,8 @@ TAKE_TRIES = 20
 def hash_assignments(assignments: Mapping[str, Value]) -> bytes:
     """The same 16 bytes for the same configuration, however its numbers were written."""
     canonical = {
-        name: float(value) if isinstance(value, int) else value
+        # A zero has no sign here.
+        name: value if isinstance(value, str) else float(value) + 0.0
         for name, value in assignments.items()
     }
     text_form = json.dumps(canonical, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -59,6 +60,13 @@ def get(session: Session, experiment_id: int, suggestion_id: int) -> Suggestion:
     ):
         raise NotFound(f"There is no suggestion {suggestion_id} in this experiment")
     return row
+
+
+def load(session: Session, suggestion_ids: Collection[int]) -> Sequence[Suggestion]:
+    """These suggestions at once; as long as they are held, `get` needs no query for them."""
+    if not suggestion_ids:
+        return []
+    return session.scalars(select(Suggestion).where(Suggestion.id.in_(suggestion_ids))).all()
 
 
 def listing(
@@ -138,16 +146,18 @@ def list_pending(session: Session, experiment_id: int) -> Sequence[dict[str, Any
     return session.scalars(query).all()
 
 
-def count_opened_since(
-    session: Session, experiment_id: int, moment: datetime.datetime | None
-) -> int:
-    """How many were handed out since `moment`: the demand."""
-    # ix_suggestions_opened
-    query = select(func.count()).where(Suggestion.experiment_id == experiment_id)
+def count_open_since(session: Session, experiment_id: int, moment: datetime.datetime | None) -> int:
+    """How many were handed out since `moment` and are not observed yet: the demand.
+
+    What was handed out and observed is no demand for a larger buffer: a loop that reports as it
+    asks outdates the buffer as fast as it empties it.
+    """
+    # ix_suggestions_unique_open
+    query = select(func.count()).where(
+        Suggestion.experiment_id == experiment_id, Suggestion.state == "open", ~Suggestion.deleted
+    )
     if moment is not None:
         query = query.where(Suggestion.opened > moment)
-    else:
-        query = query.where(Suggestion.opened.is_not(None))
     return session.scalar(query) or 0
 
 
@@ -287,6 +297,13 @@ def insert_open(
         The suggestion, or `None` when an equal one is open.
     """
     digest = hash_assignments(draft.assignments)
+    if allow_repeat:
+        # One at a time, or they would fight for the next number.
+        session.execute(
+            select(Experiment.id)
+            .where(Experiment.id == experiment_id)
+            .with_for_update(key_share=True)
+        )
     for _ in range(TAKE_TRIES):
         repeat = 0
         if allow_repeat:
@@ -338,13 +355,15 @@ def find_used(session: Session, experiment_id: int, digests: Collection[bytes]) 
         Observation.assignments_hash.in_(digests),
         ~Observation.deleted,
     )
-    waiting = select(Suggestion.assignments_hash).where(
+    kept = select(Suggestion.assignments_hash).where(
         Suggestion.experiment_id == experiment_id,
         Suggestion.assignments_hash.in_(digests),
-        Suggestion.state.in_(("queued", "ready", "open")),
         ~Suggestion.deleted,
     )
-    return set(session.scalars(observed.union_all(waiting)))
+    # ix_observations_assignments, ix_suggestions_unique_open, ix_suggestions_ready: one condition
+    # over all three states could use none of the last two.
+    waiting = kept.where(Suggestion.state.in_(("queued", "ready")))
+    return set(session.scalars(observed.union_all(kept.where(Suggestion.state == "open"), waiting)))
 
 
 def update_closed(session: Session, suggestion_ids: Collection[int]) -> None:
