@@ -33,11 +33,13 @@ test-all: setup ## run all tests
 	@$(PYTEST) $(ARGS)
 
 .PHONY: lint
-lint: setup ## check formatting, style, types and the imports between rooms
+lint: setup ## check formatting, style, types, imports between rooms, container files
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@[ ! -x $(BIN)/hadolint ] || $(BIN)/hadolint Dockerfile
 
 .PHONY: format
 format: setup ## format the code and mend what can be mended
