@@ -15,6 +15,7 @@ kernel at first use, which is not counted. With `--quick` it runs at 50 observat
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import tempfile
@@ -30,10 +31,11 @@ import numpy as np
 import torch
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.fit import fit_gpytorch_mll
-from botorch.models import ModelListGP, SingleTaskGP
+from botorch.models import SingleTaskGP
+from botorch.models.model_list_gp_regression import ModelListGP
 from botorch.models.transforms import Standardize
 from botorch.optim.optimize import optimize_acqf
-from botorch.sampling import SobolQMCNormalSampler
+from botorch.sampling.normal import SobolQMCNormalSampler
 
 from benchmarks import problems
 from tradeoff.engine import pareto
@@ -130,7 +132,7 @@ def stock_suggestion(problem: problems.Problem, history: History) -> None:
         sampler=SobolQMCNormalSampler(torch.Size([128])),
     )
     bounds = torch.stack([torch.zeros(X.shape[1]), torch.ones(X.shape[1])]).double()
-    options = {"batch_limit": 5, "maxiter": 200}
+    options: dict[str, bool | float | int | str] = {"batch_limit": 5, "maxiter": 200}
     optimize_acqf(acquisition, bounds, q=1, num_restarts=20, raw_samples=512, options=options)
 
 
@@ -147,8 +149,8 @@ def main() -> None:
     for count in QUICK_SIZES if quick else SIZES:
         figures = ours(problem, count, repeats=3 if quick else 5)
         if count == SIZES[0] or not quick:
-            history = history_of(problem, count)
-            figures["stock"] = cpu_seconds(lambda h=history: stock_suggestion(problem, h), 1)
+            stock = functools.partial(stock_suggestion, problem, history_of(problem, count))
+            figures["stock"] = cpu_seconds(stock, 1)
             figures["ratio"] = figures["stock"] / figures["suggestion"]
         line = {name: round(value, 3) for name, value in figures.items()}
         print(json.dumps({"observations": count, **line}), flush=True)
