@@ -7,6 +7,9 @@ from typing import Any
 
 #: 160 kB in single precision. About four in ten random configurations are over it.
 WEIGHT_LIMIT = 40_000
+#: Images that are read at once where the time is taken.
+TIMED_BATCH = 256
+
 PARAMETERS: list[dict[str, Any]] = [
     {"name": "blocks", "type": "int", "bounds": {"min": 1, "max": 3}},
     {"name": "filters", "type": "int", "bounds": {"min": 4, "max": 48}},

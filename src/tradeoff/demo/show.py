@@ -18,7 +18,7 @@ from rich.table import Table
 
 from tradeoff.client.objects import BestAssignments
 from tradeoff.demo.contest import Reference, Search, Trial, failures_by_source
-from tradeoff.demo.question import PARAMETERS, WEIGHT_LIMIT
+from tradeoff.demo.question import PARAMETERS, TIMED_BATCH, WEIGHT_LIMIT
 
 if TYPE_CHECKING:
     from tradeoff.demo.digits import Measured
@@ -61,8 +61,8 @@ def asked(
 ) -> None:
     """Say what is asked, and what it is measured by."""
     console.print(
-        f"\nA plain network: accuracy {plain.accuracy:.3f}, {plain.inference_ms:.2f} ms for a "
-        f"batch of images, {plain.weights:,} weights.\n"
+        f"\nA plain network: accuracy {plain.accuracy:.3f}, {plain.inference_ms:.2f} ms for "
+        f"{TIMED_BATCH} images on one core, {plain.weights:,} weights.\n"
         f"Wanted: accuracy over {reference.accuracy:.2f} in less than "
         f"{reference.inference_ms:.3g} ms (twice the plain network's time), the more accurate and "
         f"the faster the better.\n"
@@ -152,7 +152,7 @@ def result(
     for search in searches:
         for source, (failed, trials) in failures_by_source(search.trials).items():
             whose = f"{search.name}, {_SOURCES.get(source, source)}"
-            console.print(f"  {whose:36} {failed:>2} of {trials:>2}  {failed / trials:>4.0%}")
+            console.print(f"  {whose:44} {failed:>2} of {trials:>2}  {failed / trials:>4.0%}")
 
 
 def farewell(console: Console, *, data_dir: Path, port: int, experiment: str) -> None:
@@ -173,9 +173,8 @@ def farewell(console: Console, *, data_dir: Path, port: int, experiment: str) ->
 
 
 _SOURCES = {
-    "space_filling": "before the model (space-filling)",
+    "space_filling": "before the model",
     "model": "by the model",
-    "random": "random",
 }
 
 
