@@ -8,6 +8,7 @@ themselves as soon as they notice.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 import os
@@ -67,6 +68,11 @@ def running(
         url = _address(host, port)
         note(json.dumps({"pid": os.getpid(), "url": url}))
         say(f"Tradeoff {__version__}, data in {data_dir}")
+        if not is_loopback(host):
+            say(
+                "  careful   others can reach this in plain HTTP, tokens included: put a proxy "
+                "that speaks TLS in front, or listen on 127.0.0.1"
+            )
         stack = Stack(settings, url, say)
         undo.callback(stack.close_database)
         stack.open_database()
@@ -194,6 +200,8 @@ class Stack:
                         return True
                 except httpx.TransportError:
                     pass
+                if self._supervisor is not None and self._supervisor.is_hopeless():
+                    break
                 self.check()
                 stop.wait(CHECK_SECONDS)
         return False
@@ -233,6 +241,14 @@ def check_port(host: str, port: int) -> int:
             f"Cannot listen on {host} port {port}: {error.strerror or error}{_listener(port)}. "
             "Choose another with --port."
         ) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a listening address is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listener(port: int) -> str:

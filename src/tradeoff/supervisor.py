@@ -28,6 +28,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
 LOG_BYTES = 20_000_000
 SAME_ERROR_SECONDS = 60.0
+HOPELESS_FAILURES = 3
 
 
 class Flag:
@@ -174,6 +175,10 @@ class Supervisor:
                 child.start(self._environment)
                 self._write_record()
             _cut(child.log)
+
+    def is_hopeless(self) -> bool:
+        """Tell whether the first child, which the others are there for, ends again and again."""
+        return self.children[0].failures >= HOPELESS_FAILURES
 
     def stop(self) -> None:
         """End every child, the last started first; returns when none is left."""

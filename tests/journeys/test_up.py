@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,14 @@ class Up:
 
     def everything(self) -> list[psutil.Process]:
         """Every process that belongs to this data directory."""
-        pids = {process.pid for process in psutil.Process(self.process.pid).children(True)}
-        pids |= {self.process.pid, self.postgres()} - {0}
-        return [psutil.Process(pid) for pid in pids]
+        pids = {self.process.pid, self.postgres()} - {0}
+        with suppress(psutil.NoSuchProcess):
+            pids |= {child.pid for child in psutil.Process(self.process.pid).children(True)}
+        found = []
+        for pid in pids:
+            with suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(pid))
+        return found
 
 
 def until(condition: Callable[[], object], *, seconds: float = 40.0) -> None:
@@ -318,3 +324,19 @@ def test_lost_token_file_is_made_anew(data_dir: Path) -> None:
         assert second.end() == 0
     finally:
         clean(data_dir, second)
+
+
+def test_api_that_cannot_come_up_ends_the_start_and_leaves_nothing(data_dir: Path) -> None:
+    up = Up(data_dir)
+    everything: list[psutil.Process] = []
+    until(lambda: (data_dir / "children.json").exists())
+    while up.process.poll() is None:
+        if (data_dir / "children.json").exists() and (api := up.child("api")):
+            everything += [process for process in up.everything() if process not in everything]
+            os.kill(api, signal.SIGKILL)
+        time.sleep(0.05)
+
+    assert up.process.returncode == 1
+    assert "The API does not come up" in up.said()
+    assert "Traceback" not in up.said()
+    assert [process for process in everything if is_alive(process.pid)] == []
