@@ -10,7 +10,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## make .venv and install everything (again only when something changed)
@@ -40,6 +40,14 @@ lint: setup ## check formatting, style, types, imports between rooms, container 
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@[ ! -x $(BIN)/hadolint ] || $(BIN)/hadolint Dockerfile
+
+.PHONY: bench-speed
+bench-speed: setup ## measure what one suggestion costs, beside BoTorch's stock loop
+	@$(BIN)/python -m benchmarks.speed $(ARGS)
+
+.PHONY: bench-search
+bench-search: setup ## measure how well the engine searches, beside random search
+	@$(BIN)/python -m benchmarks.closed_loop $(ARGS)
 
 .PHONY: format
 format: setup ## format the code and mend what can be mended
