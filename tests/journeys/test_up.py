@@ -311,6 +311,7 @@ def test_database_that_does_not_answer_is_said_plainly(data_dir: Path) -> None:
     assert "Traceback" not in up.said()
 
 
+@pytest.mark.slow
 def test_lost_token_file_is_made_anew(data_dir: Path) -> None:
     first = Up(data_dir).wait_until_ready()
     experiment = make_experiment(first)
@@ -326,6 +327,7 @@ def test_lost_token_file_is_made_anew(data_dir: Path) -> None:
         clean(data_dir, second)
 
 
+@pytest.mark.slow
 def test_api_that_cannot_come_up_ends_the_start_and_leaves_nothing(data_dir: Path) -> None:
     up = Up(data_dir)
     everything: list[psutil.Process] = []
