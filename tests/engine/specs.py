@@ -112,11 +112,32 @@ def parameters(draw: st.DrawFn, name: str, conditions: dict[str, list[str]]) -> 
 
 
 @st.composite
+def constraints(draw: st.DrawFn, pair: list[dict[str, Any]]) -> dict[str, Any]:
+    """A half-space through the inside of the box of two numbers."""
+    threshold = 0.0
+    terms = []
+    for parameter in pair:
+        weight = draw(st.sampled_from([-3.0, -1.0, 0.01, 1.0, 2.5]))
+        low, high = parameter["bounds"]["min"], parameter["bounds"]["max"]
+        threshold += weight * (low + draw(st.floats(0.2, 0.8)) * (high - low))
+        terms.append({"name": parameter["name"], "weight": weight})
+    kind = draw(st.sampled_from(["greater_than", "less_than"]))
+    return {"type": kind, "threshold": threshold, "terms": terms}
+
+
+@st.composite
 def specs(draw: st.DrawFn) -> ExperimentSpec:
-    """Any space of up to five parameters, with or without conditionals."""
+    """Any space of up to seven parameters, with or without conditionals and a constraint."""
     conditionals = [{"name": "mode", "values": ["one", "two", "three"]}] * draw(st.integers(0, 1))
     drawn = [draw(parameters("p0", {}))]
     for index in range(1, draw(st.integers(1, 5))):
         chosen = ["one", "two"][: draw(st.integers(0, 2))] if conditionals else []
         drawn.append(draw(parameters(f"p{index}", {"mode": chosen} if chosen else {})))
-    return spec_of(*drawn, conditionals=conditionals)
+    limits = []
+    if draw(st.booleans()):
+        make = draw(st.sampled_from([double, integer]))
+        low, width = draw(st.integers(-1000, 1000)), draw(st.integers(5, 1000))
+        pair = [make("a", low, low + width), make("b", 0, 9)]
+        drawn += pair
+        limits.append(draw(constraints(pair)))
+    return spec_of(*drawn, conditionals=conditionals, linear_constraints=limits)

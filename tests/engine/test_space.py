@@ -105,12 +105,27 @@ def test_decoded_points_are_what_the_spec_permits(spec: ExperimentSpec, seed: in
     V = np.random.default_rng(seed).random((8, len(space.dimensions)))
     V[0], V[1] = 0.0, 1.0
 
-    for point in space.decode(space.from_unit(V, priors=True)):
+    X = space.from_unit(V, priors=True)
+    met = space.meets_constraints(X)
+    for point in space.decode(X[met]):
         assert spec.check_assignments(point) == point
         for parameter in spec.parameters:
             value = point.get(parameter.name)
             if parameter.bounds is not None and isinstance(value, int | float):
                 assert parameter.bounds.min <= value <= parameter.bounds.max
+
+
+@given(specs(), st.integers(0, 2**31))
+def test_constraints_are_judged_as_the_spec_judges_them(spec: ExperimentSpec, seed: int) -> None:
+    space = Space(spec)
+    X = space.from_unit(np.random.default_rng(seed).random((16, len(space.dimensions))))
+
+    met = space.meets_constraints(X)
+
+    for point, ours in zip(space.decode(X), met, strict=True):
+        assert space.accepts(point) or not ours
+    far = space.violation(space.to_unit(X)) > 1e-6
+    assert not (far & met).any()
 
 
 @given(specs(), st.integers(0, 2**31))
