@@ -30,7 +30,7 @@ PARAMETERS: list[dict[str, Any]] = [
     },
 ]
 
-#: A network as a tutorial has it: its time on this machine is the one to beat.
+#: A network as a tutorial has it: to be beaten in accuracy and in time.
 PLAIN: dict[str, Any] = {
     "blocks": 2,
     "filters": 16,
@@ -39,7 +39,7 @@ PLAIN: dict[str, Any] = {
     "dense_units": 64,
     "activation": "relu",
     "dropout": 0.25,
-    "learning_rate": 1e-3,
+    "learning_rate": 3e-3,
 }
 
 

@@ -1,0 +1,95 @@
+"""`tradeoff demo` as a user meets it: run to its end, and stopped with Ctrl-C."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tradeoff.store import embedded
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="needs tradeoff[demo]"),
+]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "data"
+    embedded.remove(tmp_path / "data" / "demo")
+
+
+def start_demo(data_dir: Path, *arguments: str, output: Path) -> subprocess.Popen[bytes]:
+    with output.open("wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tradeoff", "demo", "--data-dir", str(data_dir), *arguments],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "COLUMNS": "120"},
+            start_new_session=True,
+        )
+
+
+def left_running(data_dir: Path) -> list[str]:
+    """What still runs that was started for a data directory."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+            if environment.get("TRADEOFF_DATA_DIR", "").startswith(str(data_dir)):
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    if embedded.find_running(data_dir / "demo"):
+        found.append("postgres")
+    return found
+
+
+def test_demo_reaches_its_end(data_dir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+
+    demo = start_demo(data_dir, "--observations", "8", "--seed", "1", output=output)
+    code = demo.wait(timeout=280)
+
+    told = output.read_text()
+    assert code == 0, told
+    assert len(re.findall(r"^  Tradeoff +\d+/8  space_filling", told, re.MULTILINE)) == 8
+    assert len(re.findall(r"^  random search +\d+/8  random", told, re.MULTILINE)) == 8
+    for part in ("Efficient frontier", "Hypervolume", "Failures", "Look further"):
+        assert part in told
+    assert len(re.findall(r"0\.\d{3}   after 8 trials", told)) == 2
+    assert "Traceback" not in told
+    assert "Warning" not in told
+    assert left_running(data_dir) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_demo_stopped_midway_leaves_nothing_running(
+    data_dir: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    output = tmp_path / "output"
+    demo = start_demo(data_dir, "--no-random", output=output)
+    limit = time.monotonic() + 120
+    while "  2/40" not in output.read_text():
+        assert demo.poll() is None, output.read_text()
+        assert time.monotonic() < limit, output.read_text()
+        time.sleep(0.1)
+
+    demo.send_signal(number)
+    code = demo.wait(timeout=60)
+
+    told = output.read_text()
+    assert code == 130, told
+    assert "Stopped; nothing is left running." in told
+    assert "Traceback" not in told
+    assert left_running(data_dir) == []
