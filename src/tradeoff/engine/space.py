@@ -359,7 +359,7 @@ def _encode_value(dimension: Dimension, value: Value | None) -> float | Array:
         return marks
     if value is None:
         return INACTIVE
-    return float(np.clip(_position(dimension, float(value)), -FARTHEST, 1 + FARTHEST))
+    return min(max(_position(dimension, float(value)), -FARTHEST), 1 + FARTHEST)
 
 
 def _position(dimension: Dimension, value: float) -> float:
