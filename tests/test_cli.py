@@ -277,3 +277,29 @@ def test_experiments_and_their_frontier(live_server: Any) -> None:
     assert sorted((p["accuracy"], p["ms"], p["x"]) for p in best) == [(0.5, 3, 0.1), (0.9, 5, 0.2)]
     assert missing.returncode == 1
     assert "Traceback" not in missing.stderr
+
+
+@pytest.mark.parametrize("command", ["api --port 0", "worker"])
+@pytest.mark.parametrize("early", [True, False])
+def test_process_alone_that_is_asked_to_end_leaves_nothing(
+    data_dir: Path, command: str, early: bool
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tradeoff", *command.split(), "--data-dir", str(data_dir)],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        if early:
+            # Half-way through the start of Postgres.
+            limit = time.monotonic() + 60
+            while not (data_dir / "postgres.lock").exists() and time.monotonic() < limit:
+                time.sleep(0.01)
+        else:
+            assert process.stderr is not None
+            while "tarted" not in (line := process.stderr.readline()):
+                assert line, "it ended before it started"
+        process.terminate()
+        code = process.wait(60)
+
+    assert code in (0, 143)
+    assert embedded.find_running(data_dir) is None

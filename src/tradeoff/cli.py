@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json as jsons
 import logging
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,6 +89,8 @@ screen = Console(highlight=False, soft_wrap=True)
 
 def main() -> None:
     """Run the command line; an error of ours is a message and exit code 1."""
+    # As an exception, so that what a command has started is ended with it; 128 + 15.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
         app(prog_name="tradeoff")
     except errors.TradeoffError as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,11 +39,18 @@ def open_address(settings: config.Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    server = embedded.start(settings.data_dir, pg_bin=settings.pg_bin)
+    server = None
+    # Asked to end in the middle of a start we would leave a server that we do not know of.
+    asked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
+        try:
+            server = embedded.start(settings.data_dir, pg_bin=settings.pg_bin)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, asked)
         yield server.url
     finally:
-        server.leave()
+        if server is not None:
+            server.leave()
 
 
 @contextmanager
