@@ -57,6 +57,23 @@ def test_a_refresh_fills_the_buffer_with_the_models_suggestions(
         assert experiment.engine_state is not None
 
 
+def test_the_buffer_is_full_distinct_and_ranked(
+    database: Database, account: Account, engine: EngineProcess
+) -> None:
+    experiment_id = make_experiment(database, account, parallel_bandwidth=3)
+    observe(database, account, experiment_id, count=8)
+
+    assert run(database, engine, experiment_id) is True
+
+    with database.transaction() as session:
+        buffer = session.query(tables.Suggestion).filter_by(
+            experiment_id=experiment_id, state="ready"
+        )
+        rows = sorted(buffer, key=lambda row: row.rank)
+        assert [row.rank for row in rows] == [0, 1, 2, 3, 4, 5]
+        assert len({row.assignments_hash for row in rows}) == 6
+
+
 def test_an_overtaken_refresh_throws_its_result_away(
     database: Database, account: Account, engine: EngineProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,7 +87,8 @@ def test_an_overtaken_refresh_throws_its_result_away(
     with database.transaction() as session:
         before = ready_ids(session, experiment_id)
 
-    assert refreshing._finish(database, experiment_id, task, suggested) is False
+    published = refreshing._publish(database, experiment_id, task, suggested, first_rank=0)
+    assert published is False
     with database.transaction() as session:
         assert ready_ids(session, experiment_id) == before
 

@@ -67,10 +67,25 @@ def fill_buffer(
     *,
     revision: int,
     observations_seen: int,
+    first_rank: int = 0,
 ) -> None:
-    """Replace the buffer by what a refresh computed, and wake everybody who waits for it."""
+    """Put what a refresh computed into the buffer, and wake everybody who waits for it.
+
+    Args:
+        session: to work with.
+        experiment_id: whose buffer.
+        drafts: the suggestions, best first.
+        revision: of the experiment, when the refresh read its history.
+        observations_seen: how many observations that history had.
+        first_rank: place of the first draft; at 0 the drafts replace the buffer.
+    """
     stored.put_ready(
-        session, experiment_id, drafts, revision=revision, observations_seen=observations_seen
+        session,
+        experiment_id,
+        drafts,
+        revision=revision,
+        observations_seen=observations_seen,
+        first_rank=first_rank,
     )
     stored.notify_ready(session, experiment_id)
 

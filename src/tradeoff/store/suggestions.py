@@ -241,9 +241,11 @@ def put_ready(
     *,
     revision: int,
     observations_seen: int,
+    first_rank: int = 0,
 ) -> None:
-    """Replace the buffer by `drafts`, best first."""
-    delete_ready(session, experiment_id)
+    """Put `drafts` into the buffer, best first; those of rank 0 on replace what was in it."""
+    if first_rank == 0:
+        delete_ready(session, experiment_id)
     rows = [
         {
             "experiment_id": experiment_id,
@@ -256,7 +258,7 @@ def put_ready(
             "revision": revision,
             "observations_seen": observations_seen,
         }
-        for rank, draft in enumerate(drafts)
+        for rank, draft in enumerate(drafts, start=first_rank)
     ]
     if rows:
         session.execute(sql_insert(Suggestion), rows)

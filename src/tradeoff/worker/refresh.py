@@ -1,7 +1,7 @@
 """One refresh: what was seen, in; a ranked buffer of suggestions, out.
 
-It reads all it needs when it starts, so running it twice or late is harmless. Two transactions
-surround the computing, and none is open during it. `fit_epoch` fences the result: a worker that
+It reads all it needs when it starts, so running it twice or late is harmless. No transaction is
+open while it computes. `fit_epoch` fences the result: a worker that
 was frozen meanwhile, and whose work another one took over, finds its own thrown away.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tradeoff import __version__
 from tradeoff.engine import state as engine_state
@@ -29,7 +29,7 @@ class Task:
     """A refresh that has begun.
 
     Attributes:
-        question: for the engine.
+        question: for the engine: the whole buffer.
         revision: of the experiment, when its history was read.
         epoch: this refresh's fence.
     """
@@ -48,6 +48,9 @@ def refresh(
     limit_seconds: float,
 ) -> bool:
     """Compute an experiment's buffer anew.
+
+    The best suggestion is published as soon as it is known, since a sequential loop waits for
+    nothing else; the rest of the buffer follows, with the first one pending.
 
     Args:
         database: where the experiment is.
@@ -68,20 +71,29 @@ def refresh(
     if task is None:
         return False
     started = time.monotonic()
-    suggested = _ask(engine, task.question, limit_seconds)
-    seconds = time.monotonic() - started
-    kept = _finish(database, experiment_id, task, suggested)
+    best = _ask(engine, replace(task.question, q=1), limit_seconds)
+    kept = _publish(database, experiment_id, task, best, first_rank=0)
+    if kept and task.question.q > 1:
+        rest = _ask(engine, _after(task.question, best), limit_seconds)
+        kept = _publish(database, experiment_id, task, rest, first_rank=1)
     logger.info(
         "refreshed" if kept else "threw away an overtaken refresh",
         extra={
             "experiment": experiment_id,
             "observations": len(task.question.history.observations),
             "pending": len(task.question.history.pending),
-            "buffer": len(suggested.candidates),
-            "seconds": round(seconds, 3),
+            "buffer": task.question.q,
+            "seconds": round(time.monotonic() - started, 3),
         },
     )
     return kept
+
+
+def _after(question: Question, best: suggest.Suggested) -> Question:
+    """What is left of a question once its first answer is known."""
+    known = tuple(candidate.assignments for candidate in best.candidates)
+    history = replace(question.history, pending=question.history.pending + known)
+    return replace(question, q=question.q - len(known), history=history, state=best.state)
 
 
 def _begin(database: Database, experiment_id: int, device: str) -> Task | None:
@@ -126,13 +138,18 @@ def _ask(engine: EngineProcess, question: Question, limit_seconds: float) -> sug
             "the engine failed; trying the CPU",
             extra={"device": question.device, "reason": str(error)},
         )
-    on_cpu = Question(question.spec, question.history, question.q, question.state, "cpu")
-    return engine.ask(on_cpu, limit_seconds=limit_seconds)
+    return engine.ask(replace(question, device="cpu"), limit_seconds=limit_seconds)
 
 
-def _finish(
-    database: Database, experiment_id: int, task: Task, suggested: suggest.Suggested
+def _publish(
+    database: Database,
+    experiment_id: int,
+    task: Task,
+    suggested: suggest.Suggested,
+    *,
+    first_rank: int,
 ) -> bool:
+    """Put suggestions into the buffer, unless a newer refresh has begun."""
     origin = {"engine": f"tradeoff {__version__}", "seed": task.question.state.seed}
     drafts = [
         Draft(candidate.assignments, candidate.source, {**candidate.explanation, **origin})
@@ -149,5 +166,6 @@ def _finish(
             drafts,
             revision=task.revision,
             observations_seen=len(task.question.history.observations),
+            first_rank=first_rank,
         )
     return True
