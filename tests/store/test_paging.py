@@ -271,8 +271,10 @@ GARBAGE = [
 def test_garbage_is_no_marker(
     session: Session, experiment_id: int, ids: list[int], name: str, garbage: str
 ) -> None:
+    marker: dict[str, Any] = {name: garbage}
+
     with pytest.raises(BadInput, match=f"^{name}: not a marker"):
-        fetch(session, experiment_id, **{name: garbage})
+        fetch(session, experiment_id, **marker)
 
 
 @pytest.mark.parametrize(
