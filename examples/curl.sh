@@ -1,49 +1,69 @@
 #!/usr/bin/env bash
-# The first loop with nothing but curl; python3 only reads JSON and plays the part of the training.
-#
-# Start a server with `tradeoff up`, then in another terminal: examples/curl.sh
+# The whole loop in curl: create, suggest, train, observe, and the efficient frontier at the end.
+# Needs bash, curl and python3 (to read JSON), and a running `tradeoff up`, or TRADEOFF_API_URL and
+# TRADEOFF_API_TOKEN.
 set -euo pipefail
 
-URL=${TRADEOFF_API_URL:-http://127.0.0.1:8080}
-TOKEN=${TRADEOFF_API_TOKEN:-$(cat "${TRADEOFF_DATA_DIR:-$HOME/.tradeoff}/token")}
+api=${TRADEOFF_API_URL:-http://127.0.0.1:8080}/v1
+token=${TRADEOFF_API_TOKEN:-$(cat "${TRADEOFF_DATA_DIR:-$HOME/.tradeoff}/token")}
+budget=${1:-12}
 
-api() { # METHOD PATH [BODY]: the token is the user's name, the password is empty
-  curl --silent --show-error --fail-with-body --user "$TOKEN:" --request "$1" \
-    --header "Content-Type: application/json" --header "Idempotency-Key: $RANDOM$RANDOM$RANDOM" \
-    ${3:+--data "$3"} "$URL/v1$2"
+# call METHOD PATH [BODY] prints the answer. The token is the user name and the password is empty; curl
+# reads them from a file, since every user of the machine sees the arguments of a program. With an
+# Idempotency-Key a write that is sent again takes effect once, so that curl may try again.
+call() {
+    curl --silent --show-error --fail-with-body --retry 5 --retry-connrefused \
+        --config <(printf 'user = "%s:"\n' "$token") \
+        --header "Idempotency-Key: $(date +%s)-$$-$RANDOM-$RANDOM" \
+        --request "$1" "$api$2" ${3:+--data "$3"}
 }
-field() { # the part of the JSON on standard input that a Python expression names
-  python3 -c "import json, sys; body = json.load(sys.stdin); print($1)"
+
+# read_json EXPRESSIONS prints parts of the JSON on standard input, which is called `it`.
+read_json() { python3 -c "import json, sys; it = json.load(sys.stdin); print($1)"; }
+
+# train LAYERS LEARNING_RATE prints accuracy and milliseconds: put your own training here.
+train() {
+    python3 - "$@" <<'PYTHON'
+import math, sys
+
+layers, rate = int(sys.argv[1]), float(sys.argv[2])
+if layers * rate > 0.2:
+    sys.exit("diverged")
+print(1 - 0.3 / layers - 0.02 * (math.log10(rate) + 2) ** 2, 0.5 + 0.2 * layers)
+PYTHON
 }
 
-experiment=$(api POST /experiments '{
-  "name": "First loop with curl",
-  "parameters": [
-    {"name": "width", "type": "int", "bounds": {"min": 8, "max": 256}},
-    {"name": "rate", "type": "double", "bounds": {"min": 1e-5, "max": 1e-1}, "transformation": "log"}
-  ],
-  "metrics": [
-    {"name": "accuracy", "objective": "maximize"},
-    {"name": "milliseconds", "objective": "minimize"}
-  ],
-  "observation_budget": 10
-}' | field 'body["id"]')
+experiment=$(call POST /experiments '{
+    "name": "the loop in curl",
+    "parameters": [
+        {"name": "layers", "type": "int", "bounds": {"min": 1, "max": 20}},
+        {"name": "learning_rate", "type": "double", "bounds": {"min": 1e-4, "max": 1},
+         "transformation": "log"}
+    ],
+    "metrics": [
+        {"name": "accuracy", "objective": "maximize"},
+        {"name": "inference_ms", "objective": "minimize"}
+    ],
+    "observation_budget": '"$budget"'
+}' | read_json 'it["id"]')
+echo "experiment $experiment"
 
-for _ in $(seq 10); do
-  suggestion=$(api POST "/experiments/$experiment/suggestions")
-  # Your training goes here. It prints an observation's values, or fails.
-  if values=$(field '(lambda width, rate: json.dumps([
-      {"name": "accuracy", "value": 1 - 1 / width - abs(__import__("math").log10(rate) + 3) / 10},
-      {"name": "milliseconds", "value": 0.5 + width / 50},
-    ]))(**body["assignments"])' <<<"$suggestion"); then
-    outcome="\"values\": $values"
-  else
-    outcome='"failed": true'
-  fi
-  id=$(field 'body["id"]' <<<"$suggestion")
-  api POST "/experiments/$experiment/observations" "{\"suggestion\": \"$id\", $outcome}" >/dev/null
+for ((i = 1; i <= budget; i++)); do
+    suggestion=$(call POST "/experiments/$experiment/suggestions")
+    read -r id source layers rate < <(read_json \
+        'it["id"], it["source"], it["assignments"]["layers"], it["assignments"]["learning_rate"]' \
+        <<<"$suggestion")
+    if values=$(train "$layers" "$rate" 2>/dev/null); then
+        read -r accuracy ms <<<"$values"
+        body='{"suggestion": "'$id'", "values": [
+            {"name": "accuracy", "value": '$accuracy'}, {"name": "inference_ms", "value": '$ms'}]}'
+    else
+        values=failed
+        body='{"suggestion": "'$id'", "failed": true}'
+    fi
+    call POST "/experiments/$experiment/observations" "$body" >/dev/null
+    echo "$i of $budget ($source): layers $layers, learning rate $rate -> $values"
 done
 
-# The efficient frontier.
-api GET "/experiments/$experiment/best_assignments" | field '"\n".join(
-  f"""{[value["value"] for value in best["values"]]} {best["assignments"]}""" for best in body["data"])'
+echo "efficient frontier:"
+call GET "/experiments/$experiment/best_assignments" | python3 -m json.tool

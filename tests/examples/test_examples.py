@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,46 +17,69 @@ from tradeoff import Client
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run_example(*command: str, server: LiveServer) -> subprocess.CompletedProcess[str]:
+def run_example(
+    *command: str, server: LiveServer, token: str | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         capture_output=True,
         text=True,
+        cwd=EXAMPLES,
         env={
             **os.environ,
             "OMP_NUM_THREADS": "1",
             "TRADEOFF_API_URL": server.url,
-            "TRADEOFF_API_TOKEN": server.token,
+            "TRADEOFF_API_TOKEN": token or server.token,
         },
+        timeout=200,
         check=False,
     )
 
 
-@pytest.mark.parametrize(
-    ("command", "observations"),
-    [((sys.executable, "first_loop.py"), 15), (("bash", "curl.sh"), 10)],
-    ids=["first_loop.py", "curl.sh"],
-)
-def test_example_reaches_a_frontier(
-    live_server: LiveServer, command: tuple[str, str], observations: int
-) -> None:
-    if command[1] == "first_loop.py":
-        pytest.importorskip("sklearn")
-    program, example = command
+def test_every_example_is_listed() -> None:
+    found = {path.name for path in EXAMPLES.iterdir() if path.name != "README.md"}
 
-    answer = run_example(program, str(EXAMPLES / example), server=live_server)
+    assert found == {"curl.sh", "first_loop.py"}
+    assert all(f"[{name}]({name})" in (EXAMPLES / "README.md").read_text() for name in found)
 
-    assert answer.returncode == 0, answer.stderr
+
+def test_the_first_loop_prints_a_frontier(live_server: LiveServer) -> None:
+    pytest.importorskip("sklearn")
+
+    done = run_example(sys.executable, "first_loop.py", server=live_server)
+
+    assert done.returncode == 0, done.stderr
     with Client(live_server.token, api_url=live_server.url) as client:
-        (experiment,) = client.experiments.fetch().data
-        assert experiment.progress.observation_count == observations
-        assert not any(o.failed for o in experiment.observations().fetch().data)
-        assert len(answer.stdout.splitlines()) == len(experiment.frontier()) > 0
+        (experiment,) = client.experiments.fetch()
+        assert experiment.progress.observation_count == experiment.observation_budget
+        assert len(experiment.frontier()) == len(done.stdout.splitlines())
 
 
-def test_readme_names_every_example() -> None:
-    readme = (EXAMPLES / "README.md").read_text()
+def test_the_loop_in_curl_reports_values_and_failures(live_server: LiveServer) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
 
-    for example in EXAMPLES.iterdir():
-        if example.name not in ("README.md", "__pycache__"):
-            assert f"`{example.name}`" in readme
+    done = run_example("bash", "curl.sh", "12", server=live_server)
+
+    assert done.returncode == 0, done.stderr
+    with Client(live_server.token, api_url=live_server.url) as client:
+        (experiment,) = client.experiments.fetch()
+        observations = experiment.observations().fetch().data
+    assert len(observations) == 12
+    failures = sum(each.failed for each in observations)
+    assert 0 < failures < 12
+    assert done.stdout.count("-> failed") == failures
+    assert re.search(r"12 of 12 \(\w+\): layers \d+, learning rate [\d.e-]+ -> ", done.stdout)
+    assert '"inference_ms"' in done.stdout.partition("efficient frontier:")[2]
+
+
+def test_a_wrong_token_ends_the_loop_in_curl_with_the_words_of_the_server(
+    live_server: LiveServer,
+) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+
+    done = run_example("bash", "curl.sh", "1", server=live_server, token="tdo_wrong")
+
+    assert done.returncode != 0
+    assert "403" in done.stderr
