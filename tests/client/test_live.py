@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import time
+
+import httpx
 import pytest
 
 from tests.builders import METRICS, PARAMETERS, measure
@@ -25,6 +29,52 @@ def test_the_loop_runs_to_its_budget_and_finds_a_frontier(live_server: LiveServe
         assert frontier
         assert set(frontier[0].value_by_metric) == {"accuracy", "inference_ms"}
         assert len(experiment.observations().fetch()) == 5
+
+
+class BadLine(httpx.BaseTransport):
+    """A way to the server that loses requests, and answers of requests that took effect."""
+
+    def __init__(self) -> None:
+        self._line = httpx.HTTPTransport()
+        self._chance = random.Random(7)
+        self.lost = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        fate = self._chance.random()
+        if fate < 0.2:
+            self.lost += 1
+            raise httpx.ConnectError("lost on the way there", request=request)
+        answer = self._line.handle_request(request)
+        if fate < 0.5:
+            self.lost += 1
+            answer.close()
+            raise httpx.ReadError("lost on the way back", request=request)
+        return answer
+
+    def close(self) -> None:
+        self._line.close()
+
+
+def test_a_line_that_loses_answers_loses_and_doubles_nothing(
+    live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    line = BadLine()
+    with Client(live_server.token, api_url=live_server.url, transport=line) as api:
+        experiment = api.experiments.create(
+            name="bad line", parameters=PARAMETERS, metrics=METRICS, observation_budget=12
+        )
+
+        for suggestion in experiment.loop():
+            suggestion.observe(measure(suggestion.assignments))
+
+        observed = list(experiment.observations().fetch(limit=5).iterate_pages())
+        handed_out = list(experiment.suggestions().fetch(limit=5).iterate_pages())
+        assert line.lost > 10
+        assert api.experiments.fetch().count == 1
+        assert len(observed) == len({each.suggestion for each in observed}) == 12
+        assert len(handed_out) == 12
+        assert {each.state for each in handed_out} == {"closed"}
 
 
 def test_failures_and_batches_are_counted(live_server: LiveServer) -> None:
