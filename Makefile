@@ -5,7 +5,7 @@ SHELL := /bin/bash
 # Relative, so that the folder of the clone may have any name.
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# More for the command of a target: make test ARGS="-k pareto", make demo ARGS="--budget 20"
+# More for the command of a target: make test ARGS="-k pareto", make demo ARGS="--observations 20"
 ARGS ?=
 
 .PHONY: help
