@@ -85,3 +85,31 @@ def test_many_keys_with_one_twice_at_the_end_are_refused_fast() -> None:
 )
 def test_what_curl_sends_counts_as_json(content_type: str, expected: bool) -> None:
     assert bodies.is_json(content_type) is expected
+
+
+def test_commas_inside_of_texts_are_no_values() -> None:
+    body = {"a": ["," * 400, '",' * 400, "\\," * 400] * 20, "b": 1}
+
+    assert bodies.parse(json.dumps(body).encode(), max_members=70) == body
+
+
+def test_a_flood_of_values_is_refused_before_it_is_parsed() -> None:
+    begun = time.monotonic()
+
+    with pytest.raises(BadInput, match="at most 1000000 values"):
+        bodies.parse(b'{"a": [' + b"0," * 5_000_000 + b"0]}", max_members=1_000_000)
+
+    assert time.monotonic() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"a":"' + b'\\"' * 3_000_000, b'"' * 5_000_001, b'"' + b"\\" * 5_000_001, b'"a' * 2_500_001],
+)
+def test_no_body_is_slow_to_refuse(body: bytes) -> None:
+    begun = time.monotonic()
+
+    with pytest.raises(BadInput):
+        bodies.parse(body)
+
+    assert time.monotonic() - begun < 5

@@ -97,7 +97,10 @@ class Boundary:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                # No browser shall see a page in what a user once stored.
+                headers.setdefault("X-Content-Type-Options", "nosniff")
             await send(message)
 
         try:

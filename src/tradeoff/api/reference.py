@@ -15,7 +15,6 @@ HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
     ),
-    "X-Content-Type-Options": "nosniff",
 }
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882;

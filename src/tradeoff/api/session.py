@@ -161,7 +161,7 @@ async def _read(route: Route, request: Request) -> Call:
     raw = await bodies.read(request, route.max_bytes) if takes_body else b""
     body: dict[str, Any] = {}
     if takes_body and bodies.is_json(request.headers.get("content-type", "")):
-        body = bodies.parse(raw, max_members=route.max_members)
+        body = await bodies.parse_aside(raw, max_members=route.max_members)
     target = request.url.path + "?" + request.url.query
     return Call(
         secret=auth.read_secret(request.headers),
