@@ -39,4 +39,4 @@ def test_networks_trade_accuracy_for_time(tmp_path: Path) -> None:
     assert small[2] < plain[2] == 19_578
     # The same seed trains the same network; only its time is measured anew.
     assert small[0] == again[0]
-    assert too_large > 40_000
+    assert too_large > 50_000

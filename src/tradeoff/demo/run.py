@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tradeoff import Client, config, errors, stack, supervisor
+from tradeoff import Client, config, errors, installation, stack, supervisor
 from tradeoff.client import errors as client_errors
 from tradeoff.client.resources import Suggestion
 from tradeoff.demo import question, show
@@ -54,7 +54,7 @@ def run(
     console = show.open_console()
     settings = settings.model_copy(
         update={
-            "data_dir": settings.data_dir / "demo",
+            "data_dir": installation.prepare(settings.data_dir / "demo"),
             "database_url": None,
             "suggestion_wait_seconds": SUGGESTION_WAIT_SECONDS,
         }

@@ -87,6 +87,8 @@ class Display:
             TextColumn("hypervolume [bold]{task.fields[volume]:.3f}[/]"),
             TimeElapsedColumn(),
             console=console,
+            # Drawing takes time from the training, in one process.
+            refresh_per_second=2,
             disable=not console.is_terminal,
         )
         self._tasks: dict[str, Any] = {}
