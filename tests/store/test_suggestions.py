@@ -464,7 +464,6 @@ HOT: dict[str, tuple[str, Ask]] = {
     ),
     "open": ("ix_suggestions_unique_open", suggestions.count_handed_out),
     "expected": ("ix_suggestions_unique_open", suggestions.count_open),
-    "tried": ("ix_observations_assignments", suggestions.count_open),
     "demand": (
         "ix_suggestions_unique_open",
         lambda s, e: suggestions.count_open_since(s, e, None),
