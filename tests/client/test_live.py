@@ -124,3 +124,58 @@ def test_the_token_and_its_client_can_be_fetched(live_server: LiveServer) -> Non
         assert token.client is not None
         assert api.clients(token.client).fetch().name == "Acme"
         assert api.clients(token.client).experiments().fetch().count == 0
+
+
+def test_calls_in_the_shape_of_sigopts_client(live_server: LiveServer) -> None:
+    with Client(live_server.token, api_url=live_server.url) as api:
+        client_id = api.tokens("self").fetch().client
+        assert client_id is not None
+        made = (
+            api.clients(client_id)
+            .experiments()
+            .create(name="shape", parameters=PARAMETERS, metrics=METRICS, observation_budget=5)
+        )
+        one = api.experiments(made.id)
+
+        suggestion = one.suggestions().create(metadata={"node": "a"})
+        assert one.suggestions(suggestion.id).fetch() == suggestion
+        assert one.suggestions(suggestion.id).update(metadata={"node": "b"}).metadata == {
+            "node": "b"
+        }
+        values = [{"name": name, "value": 1.0} for name in ("accuracy", "inference_ms")]
+        observation = one.observations().create(suggestion=suggestion.id, values=values)
+        assert one.suggestions(suggestion.id).fetch().state == "closed"
+        corrected = one.observations(observation.id).update(metadata={"checked": 1})
+        assert one.observations(observation.id).fetch() == corrected
+        assert one.best_assignments().fetch().data[0].assignments == suggestion.assignments
+        assert one.fetch().progress.last_observation == corrected
+
+        own = one.suggestions().create(assignments=suggestion.assignments)
+        one.suggestions(own.id).delete()
+        one.suggestions().create()
+        one.suggestions().delete(state="open")
+        assert one.suggestions().fetch(state="open").count == 0
+        one.observations(observation.id).delete()
+        assert one.observations().fetch().count == 0
+        one.observations().create(suggestion=suggestion.id, failed=True)
+        one.observations().delete()
+        assert one.fetch().progress.observation_count == 0
+
+        assert one.update(name="renamed", metadata={"team": "a"}).metadata == {"team": "a"}
+        one.delete()
+        assert [each.id for each in api.experiments().fetch(limit=5, state="all")] == [made.id]
+        assert api.experiments().fetch().count == 0
+        assert one.update(state="active").name == "renamed"
+
+
+def test_a_refusal_is_an_error_of_its_own_kind(live_server: LiveServer) -> None:
+    mine = Client(live_server.token, api_url=live_server.url)
+    strange = Client("tdo_unknown", api_url=live_server.url)
+
+    with mine, pytest.raises(client.NotFound) as caught:
+        mine.experiments(123456789).fetch()
+    with strange, pytest.raises(client.Forbidden):
+        strange.experiments.fetch()
+
+    assert caught.value.status_code == 404
+    assert caught.value.message
