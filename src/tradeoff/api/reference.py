@@ -35,6 +35,7 @@ pre code { padding: 0; background: none }
 table { border-collapse: collapse; width: 100%; font-size: 14px }
 td, th { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0;
   border-bottom: 1px solid var(--line) }
+td:first-child code { white-space: nowrap }
 .method { font-weight: 700 } h2 { text-transform: capitalize; margin-top: 3rem }
 h3 { margin-bottom: .2rem }
 @media (max-width: 50rem) { body { display: block } nav { position: static; height: auto } }
@@ -138,7 +139,9 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         f"<td>{_type(field)}</td>"
         f"<td>{'required' if key in required else ''}</td>"
         f"<td>{_text(field.get('description', ''))}</td></tr>"
-        for key, field in schema.get("properties", {}).items()
+        for key, field in sorted(
+            schema.get("properties", {}).items(), key=lambda item: item[0] not in required
+        )
     )
     return (
         f'<section id="schema-{escape(name)}"><h3>{escape(name)}</h3>'

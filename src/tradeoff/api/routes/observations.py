@@ -23,9 +23,10 @@ from tradeoff.store.database import Session
 
 
 def create(session: Session, experiment: tables.Experiment, body: ObservationCreate) -> Observation:
-    """Report what a training measured, or that it failed.
+    """Report an observation.
 
-    With `suggestion` you report on a suggestion, with `assignments` on any other configuration.
+    What a training measured, or that it failed. With `suggestion` you report on a suggestion,
+    with `assignments` on any other configuration.
     """
     row = observations.report(session, experiment, _report(body, experiment.spec))
     return render.observation(row, experiment.spec)
@@ -111,12 +112,18 @@ def delete(
     observation: tables.Observation,
     query: ObservationDelete,
 ) -> Empty:
-    """Delete an observation: the model forgets it."""
+    """Delete an observation.
+
+    The model forgets it; its suggestion stays closed.
+    """
     observations.delete(session, experiment, observation)
     return Empty()
 
 
 def delete_all(session: Session, experiment: tables.Experiment, query: ObservationDelete) -> Empty:
-    """Delete all observations: the search begins anew."""
+    """Delete all observations.
+
+    The search begins anew.
+    """
     observations.delete_all(session, experiment)
     return Empty()

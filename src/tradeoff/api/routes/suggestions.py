@@ -73,12 +73,18 @@ def update(
 
 
 def delete(session: Session, experiment: tables.Experiment, suggestion: tables.Suggestion) -> Empty:
-    """Delete a suggestion: nobody will report on it."""
+    """Delete a suggestion.
+
+    It is no longer waited for.
+    """
     suggestions.delete(session, suggestion)
     return Empty()
 
 
 def delete_all(session: Session, experiment: tables.Experiment, query: SuggestionsDelete) -> Empty:
-    """Delete all suggestions, or with `state=open` those that wait for an observation."""
+    """Delete all suggestions.
+
+    With `state=open` only those that wait for an observation.
+    """
     suggestions.delete_all(session, experiment, open_only=query.state == "open")
     return Empty()

@@ -10,7 +10,7 @@ from tradeoff.store import tables
 
 
 def fetch(principal: Principal, secret: str, token: tables.Token, query: Fetch) -> Token:
-    """Fetch the token that you authenticate with.
+    """Fetch your token.
 
     `self` names it without showing it in the address.
     """
