@@ -13,7 +13,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, Protocol, overload
 
 from tradeoff.client.errors import TradeoffClientError
 from tradeoff.client.objects import (
@@ -27,9 +27,6 @@ from tradeoff.client.objects import (
     View,
 )
 
-if TYPE_CHECKING:
-    from tradeoff.client.connection import Client
-
 logger = logging.getLogger(__name__)
 
 Exceptions = type[Exception] | tuple[type[Exception], ...]
@@ -38,10 +35,24 @@ Exceptions = type[Exception] | tuple[type[Exception], ...]
 LONGEST_METADATA = 500
 
 
+class Connection(Protocol):
+    """What sends the requests: a `tradeoff.Client`."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Send one request below `/v1` and give the answer's JSON."""
+
+
 class Resource:
     """A path below `/v1`."""
 
-    def __init__(self, client: Client, path: str) -> None:
+    def __init__(self, client: Connection, path: str) -> None:
         self._client = client
         self._path = path
 
@@ -298,7 +309,7 @@ class Experiment(View):
     num_solutions: int | None
     metadata: dict[str, Any] | None
 
-    def __init__(self, client: Client, body: dict[str, Any]) -> None:
+    def __init__(self, client: Connection, body: dict[str, Any]) -> None:
         super().__init__(body)
         self._client = client
 
@@ -399,7 +410,7 @@ class Suggestion(View):
     model_age_seconds: float | None
     explanation: dict[str, Any] | None
 
-    def __init__(self, client: Client, body: dict[str, Any]) -> None:
+    def __init__(self, client: Connection, body: dict[str, Any]) -> None:
         super().__init__(body)
         self._client = client
         self._reported = False
