@@ -153,7 +153,7 @@ def test_kills_in_the_middle_of_loops_lose_and_double_nothing(tmp_path: Path) ->
         stored = list(experiment.observations().fetch().iterate_pages())
 
     ledger = {mark: told for loop in loops for mark, told in loop.acknowledged.items()}
-    found = {row.metadata["mark"]: row.id for row in stored}
+    found = {(row.metadata or {})["mark"]: row.id for row in stored}
     assert found == ledger
     assert len(stored) == len(found) == LOOPS * OBSERVATIONS_EACH
     handed_out = [suggestion for loop in loops for suggestion in loop.suggested]
