@@ -58,6 +58,12 @@ def configure(log_format: Literal["text", "json"] = "text", *, level: int = logg
     logging.captureWarnings(True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # uvicorn gives its loggers ways out of their own, past what takes tokens out.
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        own = logging.getLogger(name)
+        own.handlers.clear()
+        own.propagate = True
+        own.setLevel(logging.NOTSET)
     logging.getLogger("uvicorn.access").addFilter(_without_query)
     sys.excepthook = _log_uncaught
 
