@@ -40,8 +40,11 @@ class ExperimentSpec(Frozen):
     type: Literal["offline", "random", "grid"] = "offline"
     """`offline`: the model proposes; `random`: uniform or prior draws; `grid`: every grid point."""
     parameters: tuple[Parameter, ...] = Field(min_length=1)
+    """The space: what may be varied, and within what."""
     conditionals: tuple[Conditional, ...] = ()
+    """Choices that switch parameters on and off; parameters name them in their `conditions`."""
     linear_constraints: tuple[LinearConstraint, ...] = ()
+    """Inequalities between numeric parameters that every suggestion satisfies."""
     metrics: tuple[Metric, ...] = Field(default=(Metric(),), min_length=1)
     """Several may be optimized at once; the answer is then the efficient frontier."""
     observation_budget: PositiveInteger | None = None
