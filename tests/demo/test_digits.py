@@ -17,7 +17,7 @@ from tradeoff.demo import question, run
 run.prepare_libraries(Path(sys.argv[1]))
 from tradeoff.demo import digits
 task = digits.Digits(seed=0)
-small = {**question.PLAIN, "blocks": 1, "filters": 4, "pooling": "stride"}
+small = {**question.PLAIN, "blocks": 1, "filters": 4}
 found = [task.measure(question.PLAIN), task.measure(small), task.measure(small)]
 try:
     task.measure({**question.PLAIN, "filters": 48, "dense_units": 128})

@@ -105,15 +105,9 @@ def build(
 ) -> Any:
     """Build a network; the learning rate is for its training."""
     model = keras.Sequential([keras.Input((8, 8, 1))])
-    for block in range(blocks):
-        strides = 2 if pooling == "stride" and block == 0 else 1
-        model.add(
-            layers.Conv2D(
-                filters, kernel_size, strides=strides, padding="same", activation=activation
-            )
-        )
-    if pooling != "stride":
-        model.add({"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}[pooling](2))
+    for _ in range(blocks):
+        model.add(layers.Conv2D(filters, kernel_size, padding="same", activation=activation))
+    model.add({"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}[pooling](2))
     model.add(layers.Flatten())
     model.add(layers.Dropout(dropout))
     model.add(layers.Dense(dense_units, activation=activation))
