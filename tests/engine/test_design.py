@@ -151,14 +151,6 @@ def test_random_experiments_never_leave_the_design() -> None:
     assert design.is_initial(spec_of(double("x"), type="random"), succeeded=99, failed=0)
 
 
-def test_farthest_keeps_away() -> None:
-    space = Space(spec_of(double("x"), double("y")))
-
-    row = design.farthest(space, np.array([[0.1, 0.1], [0.2, 0.1]]), np.random.default_rng(0))
-
-    assert row.max() > 0.9
-
-
 def test_sample_follows_constraints() -> None:
     for spec in ALL.values():
         space = Space(spec)

@@ -32,8 +32,6 @@ Array = npt.NDArray[np.float64]
 MIN_DESIGN, MAX_DESIGN = 5, 20
 #: Successes without which no model takes over.
 MIN_SUCCESSES = 3
-#: From this many failures on, the design keeps away from them.
-FAILURES_TO_AVOID = 10
 #: A finite space of at most this many points is listed when the sequence runs dry.
 LISTABLE = 20_000
 #: After so many Sobol points the yield is looked at; below the rate a chain takes over.
@@ -141,22 +139,6 @@ def sample(space: Space, count: int, rng: np.random.Generator) -> Array:
     if len(X) < count // 4:
         X = np.concatenate([X, _chain_rows(space, rng, count)])
     return X if len(X) else _least_violating(space, int(rng.integers(2**31)))[None]
-
-
-def farthest(space: Space, X: Array, rng: np.random.Generator) -> Array:
-    """A point far from all rows of `X`: the farthest of 256 in the largest coordinate difference.
-
-    Args:
-        space: where to look.
-        X: `n x width`, points to keep away from, at least one.
-        rng: source of the draws.
-
-    Returns:
-        One row of `X`.
-    """
-    pool = sample(space, 256, rng)
-    distance = np.abs(pool[:, None] - X[None]).max(axis=2).min(axis=1)
-    return np.asarray(pool[int(distance.argmax())])
 
 
 def snap_inside(space: Space, X: Array) -> Array:
