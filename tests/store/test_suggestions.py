@@ -149,6 +149,19 @@ def test_ids_follow_the_order_of_handing_out(session: Session, experiment_id: in
     assert ids == sorted(ids)
 
 
+def test_drafts_of_a_higher_rank_come_behind_what_is_there(
+    session: Session, experiment_id: int
+) -> None:
+    fill(session, experiment_id, 1, 2)
+    suggestions.put_ready(
+        session, experiment_id, drafts(3), revision=0, observations_seen=0, first_rank=2
+    )
+
+    rows = [take(session, experiment_id) for _ in range(4)]
+
+    assert [row and row.assignments["x"] for row in rows] == [1, 2, 3, None]
+
+
 @pytest.mark.parametrize(("least", "found"), [(None, True), (2, True), (3, True), (4, False)])
 def test_only_what_is_new_enough_is_taken(
     session: Session, experiment_id: int, least: int | None, found: bool
