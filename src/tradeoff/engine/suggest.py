@@ -83,10 +83,13 @@ class Suggested:
     Attributes:
         candidates: best first; each takes those before it for granted.
         state: to be given to the next call.
+        gpu_failed: the GPU raised and the CPU answered; a CUDA context that had an error is not to
+            be used again, so the caller should end this process.
     """
 
     candidates: tuple[Candidate, ...]
     state: State
+    gpu_failed: bool = False
 
 
 def suggest(
@@ -130,14 +133,18 @@ def _with_model_if_possible(
     attempts = [(device, state), (torch.device("cpu"), forgetful)]
     if device.type == "cuda":
         attempts.insert(1, (torch.device("cpu"), state))
+    gpu_failed = False
     for computing_on, start in attempts:
         try:
-            return _from_model(space, data, q, start, computing_on, reason)
+            answer = _from_model(space, data, q, start, computing_on, reason)
+            return replace(answer, gpu_failed=gpu_failed)
         except Exception as error:  # this is the door behind which nothing may escape
+            gpu_failed = gpu_failed or computing_on.type == "cuda"
             where = "GPU" if computing_on.type == "cuda" else "model"
             reason = f"the {where} failed: {type(error).__name__}"
             logger.warning("model failed", exc_info=True, extra={"device": str(computing_on)})
-    return _without_model(space, data, q, state, reason or "the model failed")
+    answer = _without_model(space, data, q, state, reason or "the model failed")
+    return replace(answer, gpu_failed=gpu_failed)
 
 
 # Without a model

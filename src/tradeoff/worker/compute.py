@@ -82,10 +82,12 @@ class EngineProcess:
                 self._kill()
                 raise
             if isinstance(answer, EngineFailed):
-                # After a CUDA error the context is of no use; a new child gets a new one.
                 self._kill()
                 raise answer
             assert isinstance(answer, suggest.Suggested)
+            if answer.gpu_failed:
+                # After a CUDA error the context is of no use; a new child gets a new one.
+                self._kill()
             return answer
 
     def abort(self) -> None:
