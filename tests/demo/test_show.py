@@ -74,6 +74,26 @@ def test_result_tells_frontier_hypervolumes_and_failures() -> None:
     assert "0 of  2    0%" in told
 
 
+def test_everything_fits_a_terminal_of_eighty_columns() -> None:
+    output = io.StringIO()
+    console = Console(file=output, width=80, highlight=False)
+    wide = {**question.PLAIN, "pooling": "average", "activation": "sigmoid", "filters": 48}
+    best = make_best(0.97, 14.25, 49_999)
+    best.to_json()["assignments"] = {**wide, "dense_units": 128, "learning_rate": 1.25e-5}
+    search = make_search("random search", [])
+    display = show.Display(console, REFERENCE, budget=40)
+
+    with display.following([search]):
+        for trial in TRIALS:
+            search.trials.append(trial)
+            display.add(search)
+    show.result(console, searches=[search], frontier=[best], reference=REFERENCE)
+
+    assert "…" not in output.getvalue()
+    assert "1.3e-05" in output.getvalue()
+    assert max(len(line) for line in output.getvalue().splitlines()) <= 80
+
+
 def test_result_without_a_frontier_still_tells_the_rest() -> None:
     console, output = make_console()
     searches = [make_search("Tradeoff", TRIALS[:1])]
@@ -86,8 +106,10 @@ def test_result_without_a_frontier_still_tells_the_rest() -> None:
 def test_farewell_quotes_folders_for_the_shell(tmp_path: Path) -> None:
     console, output = make_console()
 
-    show.farewell(console, data_dir=Path("/my data"), port=8080, experiment="7")
+    show.farewell(
+        console, data_dir=Path("/my data"), port=8080, experiment="7", command=".venv/bin/tradeoff"
+    )
 
     told = output.getvalue()
-    assert "tradeoff up --data-dir '/my data' --port 8080" in told
+    assert "  .venv/bin/tradeoff up --data-dir '/my data' --port 8080" in told
     assert """curl -u "$(cat '/my data/token'):" http://127.0.0.1:8080/v1/experiments/7""" in told

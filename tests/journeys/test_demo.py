@@ -90,6 +90,7 @@ def test_demo_stopped_midway_leaves_nothing_running(
 
     told = output.read_text()
     assert code == 130, told
+    assert "Efficient frontier" in told, "what was found so far is not lost"
     assert "Stopped; nothing is left running." in told
     assert "Traceback" not in told
     assert left_running(data_dir) == []

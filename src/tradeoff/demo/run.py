@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -76,7 +77,11 @@ def run(
         console.print("\nStopped; nothing is left running.")
         sys.exit(130)
     show.farewell(
-        console, data_dir=settings.data_dir, port=port or FURTHER_PORT, experiment=experiment
+        console,
+        data_dir=settings.data_dir,
+        port=port or FURTHER_PORT,
+        experiment=experiment,
+        command=_command(),
     )
 
 
@@ -143,16 +148,23 @@ def _tune(
         searches.append(_create(client, "random search", reference, budget, kind="random"))
     show.asked(console, searches, plain=plain, reference=reference)
     display = show.Display(console, reference, budget)
-    with display.following(searches):
-        for number in range(1, budget + 1):
-            # In turn, so that both meet the machine in the same moods; and while the one trains,
-            # the model of the other learns.
-            for search in searches:
-                search.trials.append(_try(task, search.experiment.suggest(), number))
-                display.add(search)
-    ours = searches[0].experiment
-    show.result(console, searches=searches, frontier=ours.frontier(), reference=reference)
-    return ours.id
+    ours = searches[0]
+    try:
+        with display.following(searches):
+            for number in range(1, budget + 1):
+                # In turn, so that both meet the machine in the same moods; and while the one
+                # trains, the model of the other learns.
+                for search in searches:
+                    search.trials.append(_try(task, search.experiment.suggest(), number))
+                    display.add(search)
+    except KeyboardInterrupt:
+        console.print("\nInterrupted; so far:")
+        frontier = ours.experiment.frontier()
+        show.result(console, searches=searches, frontier=frontier, reference=reference)
+        raise
+    frontier = ours.experiment.frontier()
+    show.result(console, searches=searches, frontier=frontier, reference=reference)
+    return ours.experiment.id
 
 
 def _create(client: Client, name: str, reference: Reference, budget: int, *, kind: str) -> Search:
@@ -183,3 +195,12 @@ def _try(task: digits.Digits, suggestion: Suggestion, number: int) -> Trial:
 
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _command() -> str:
+    """How the user reaches the command line: by its name where that is this one, else by path."""
+    own = Path(sys.executable).with_name("tradeoff")
+    found = shutil.which("tradeoff")
+    if not own.exists() or (found is not None and Path(found).samefile(own)):
+        return "tradeoff"
+    return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 #: A log has no width of its own.
 LOG_COLUMNS = 120
+WIDE_COLUMNS = 100
 #: Narrow, so that the frontier's table fits eighty columns.
 HEADINGS = {
+    "blocks": "blk.",
     "filters": "filt.",
     "kernel_size": "kern.",
     "dense_units": "dense",
@@ -109,7 +111,9 @@ class Display:
         volume = self._reference.hypervolume(search.trials)
         line = describe(search.name, search.trials[-1], self._budget)
         grown = volume > self._reference.hypervolume(search.trials[:-1])
-        mark = f"  [bold green]hypervolume {volume:.3f}[/]" if grown else ""
+        # In a narrow terminal the bar alone tells it, and the line stays one line.
+        has_room = self._console.width >= WIDE_COLUMNS
+        mark = f"  [bold green]hypervolume {volume:.3f}[/]" if grown and has_room else ""
         self._bar.console.print(line + mark, soft_wrap=True)
         self._bar.update(self._tasks[search.name], advance=1, volume=volume)
 
@@ -136,7 +140,7 @@ def result(
         f"\n[bold]Efficient frontier[/]: {len(frontier)} of {count} trained networks, of those "
         f"more accurate than {reference.accuracy:.3f} in less than {reference.inference_ms:.1f} ms"
     )
-    console.print(_frontier_table(frontier))
+    console.print(_frontier_table(frontier, columns=console.width))
     console.print(
         f"[bold]Hypervolume[/] beyond accuracy {reference.accuracy:.3f} and "
         f"{reference.inference_ms:.1f} ms, chosen beforehand (1 would be accuracy 1 in no time)"
@@ -151,16 +155,25 @@ def result(
             console.print(f"  {whose:44} {failed:>2} of {trials:>2}  {failed / trials:>4.0%}")
 
 
-def farewell(console: Console, *, data_dir: Path, port: int, experiment: str) -> None:
-    """Print how to look further once the stack is stopped."""
+def farewell(console: Console, *, data_dir: Path, port: int, experiment: str, command: str) -> None:
+    """Print how to look further once the stack is stopped.
+
+    Args:
+        console: to print on.
+        data_dir: where everything is kept.
+        port: to start it again on.
+        experiment: the id of ours.
+        command: how this user calls the command line.
+    """
+    command = shlex.quote(command)
     folder = shlex.quote(str(data_dir))
     token = shlex.quote(str(data_dir / "token"))
     url = f"http://127.0.0.1:{port}"
     console.print(
         "\n[bold]Look further[/]: everything is kept. Start it again,\n"
-        f"  tradeoff up --data-dir {folder} --port {port}\n"
+        f"  {command} up --data-dir {folder} --port {port}\n"
         "and in another terminal\n"
-        f"  tradeoff frontier {experiment} --data-dir {folder}\n"
+        f"  {command} frontier {experiment} --data-dir {folder}\n"
         f'  curl -u "$(cat {token}):" {url}/v1/experiments/{experiment}/best_assignments\n'
         f"or read the API at {url}/docs",
         soft_wrap=True,
@@ -174,15 +187,17 @@ _SOURCES = {
 }
 
 
-def _frontier_table(frontier: Sequence[BestAssignments]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+def _frontier_table(frontier: Sequence[BestAssignments], *, columns: int) -> Table:
+    padding = 1 if columns >= WIDE_COLUMNS else 0
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, padding))
     points = sorted(frontier, key=lambda point: point.value_by_metric["inference_ms"])
     names = list(points[0].assignments) if points else []
     for heading in ("accuracy", "ms", "weights"):
         table.add_column(heading, justify="right", style="bold", no_wrap=True)
     for name in names:
         is_text = bool(points) and isinstance(points[0].assignments[name], str)
-        table.add_column(HEADINGS.get(name, name), justify="left" if is_text else "right")
+        justify: Literal["left", "right"] = "left" if is_text else "right"
+        table.add_column(HEADINGS.get(name, name), justify=justify, no_wrap=True)
     for point in points:
         values = point.value_by_metric
         table.add_row(
