@@ -140,9 +140,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state in ('open', 'closed')"),
     )
-    op.create_index(
-        "ix_suggestions_opened", "suggestions", ["experiment_id", "opened"], unique=False
-    )
+    op.create_index("ix_suggestions_experiment_id", "suggestions", ["experiment_id"], unique=False)
     op.create_index(
         "ix_suggestions_ready",
         "suggestions",
@@ -266,7 +264,7 @@ def downgrade() -> None:
         table_name="suggestions",
         postgresql_where=sa.text("state in ('queued', 'ready') and not deleted"),
     )
-    op.drop_index("ix_suggestions_opened", table_name="suggestions")
+    op.drop_index("ix_suggestions_experiment_id", table_name="suggestions")
     op.drop_index(
         "ix_suggestions_listed",
         table_name="suggestions",

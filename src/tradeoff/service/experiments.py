@@ -94,7 +94,8 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
     before = experiment.spec
     experiment.spec = _changed_spec(experiment, changes)
     experiments.touch(session, experiment)
-    if experiment.spec != before:
+    if (experiment.spec.parameters, experiment.spec.metrics) != (before.parameters, before.metrics):
+        # A budget or a bandwidth makes no suggestion worse.
         _search_anew(session, experiment, before)
 
 

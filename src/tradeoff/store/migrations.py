@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import Connection, create_engine, exc, pool, text
 
 from tradeoff.errors import StartError
-from tradeoff.store.database import Session, driver_url
+from tradeoff.store.database import CONNECT_TIMEOUT_SECONDS, Session, driver_url
 
 #: Any two `tradeoff migrate` take turns by it; the number itself means nothing.
 ADVISORY_LOCK = 7_236_151
@@ -23,10 +25,9 @@ def upgrade(url: str) -> None:
     Several processes may call this at once: one works, the others wait for it.
 
     Raises:
-        StartError: when the database is newer than this program.
+        StartError: when the database does not answer, or is newer than this program.
     """
-    engine = create_engine(driver_url(url), poolclass=pool.NullPool)
-    with engine.connect() as connection:
+    with _connection(url) as connection:
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         connection.commit()
         try:
@@ -40,13 +41,15 @@ def upgrade(url: str) -> None:
             connection.rollback()
             connection.execute(text("select pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
             connection.commit()
-    engine.dispose()
 
 
 def current(url: str) -> str | None:
-    """The revision of the database at `url`; `None` before the first migration."""
-    engine = create_engine(driver_url(url), poolclass=pool.NullPool)
-    with engine.connect() as connection:
+    """The revision of the database at `url`; `None` before the first migration.
+
+    Raises:
+        StartError: when the database does not answer.
+    """
+    with _connection(url) as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -89,6 +92,22 @@ def refuse_newer(revision: str | None) -> None:
             f"The database is at version {revision}, which is newer than this program knows; "
             "install the release of Tradeoff that made it, or a later one"
         )
+
+
+@contextmanager
+def _connection(url: str) -> Iterator[Connection]:
+    engine = create_engine(
+        driver_url(url),
+        poolclass=pool.NullPool,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
+    )
+    try:
+        connection = engine.connect()
+    except exc.OperationalError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        raise StartError(f"The database does not answer: {reason}") from error
+    with connection:
+        yield connection
 
 
 def _config() -> Config:

@@ -183,8 +183,8 @@ class Suggestion(Base):
             "id",
             postgresql_where=text("state in ('open', 'closed')"),
         ),
-        # Demand since the last refresh.
-        Index("ix_suggestions_opened", "experiment_id", "opened"),
+        # The foreign key; the other indexes leave rows out.
+        Index("ix_suggestions_experiment_id", "experiment_id"),
     )
 
     #: Given anew when the suggestion is handed out, so that ids follow that order.
