@@ -123,7 +123,7 @@ def describe(name: str, trial: Trial, budget: int) -> str:
     begin = f"  {name:13} {trial.number:>3}/{budget}  {trial.source:13} {trial.weights:>8,} weights"
     if trial.failed:
         return f"{begin}  [yellow]failed: too large[/]"
-    return f"{begin}  accuracy {trial.accuracy:.3f}  {trial.inference_ms:6.2f} ms"
+    return f"{begin}  accuracy {trial.accuracy:.3f}  {trial.inference_ms:5.2f} ms"
 
 
 def result(
