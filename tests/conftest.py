@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import threading
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +14,8 @@ import pytest
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
+from tests.serving import serve
+
 if TYPE_CHECKING:
     from tradeoff.store.database import Database
 
@@ -28,13 +26,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an embedded Postgres that lives as long as the run."""
-    embedded = pytest.importorskip("tradeoff.store.embedded")
+    from tradeoff.store import embedded
+
     folder = tmp_path_factory.mktemp("tradeoff")
-    server = embedded.start(folder)
-    yield server.url
-    data = (folder / "postgres").resolve()
-    embedded.stop(folder)
-    shutil.rmtree(data, ignore_errors=True)
+    yield embedded.start(folder).url
+    embedded.remove(folder)
 
 
 @pytest.fixture(scope="session")
@@ -97,29 +93,12 @@ class LiveServer:
 @pytest.fixture
 def live_server(database_url: str, account: Account, tmp_path: Path) -> Iterator[LiveServer]:
     """The API over HTTP on a free port, without a worker."""
-    import uvicorn
-
     from tradeoff.config import Settings
     from tradeoff.server import create_app
 
     settings = Settings(database_url=database_url, data_dir=tmp_path, suggestion_wait_seconds=0.2)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = uvicorn.Config(
-        create_app(settings), host="127.0.0.1", port=port, log_level="warning", lifespan="on"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert thread.is_alive(), "the server ended before it answered"
-        assert time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.02)
-    yield LiveServer(f"http://127.0.0.1:{port}", account.token, account.client_id, database_url)
-    server.should_exit = True
-    thread.join(timeout=20)
+    with serve(create_app(settings)) as url:
+        yield LiveServer(url, account.token, account.client_id, database_url)
 
 
 def _administer(url: str, statement: str, *names: str) -> None:

@@ -9,13 +9,14 @@ import pytest
 from tradeoff import config, errors, installation
 from tradeoff.service import access, accounts
 from tradeoff.store import accounts as stored
+from tradeoff.store import embedded
 from tradeoff.store.database import Database
 
 
 def settings_for(database: Database | None, data_dir: Path) -> config.Settings:
     return config.Settings(
         database_url=None if database is None else database.url,
-        data_dir=installation.prepare(data_dir),
+        data_dir=embedded.prepare(data_dir),
     )
 
 
@@ -90,7 +91,7 @@ def test_directory_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(errors.StartError, match="--data-dir"):
-        installation.prepare(tmp_path / "file" / "below")
+        embedded.prepare(tmp_path / "file" / "below")
 
 
 def test_children_get_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

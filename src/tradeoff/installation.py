@@ -76,24 +76,6 @@ def open_database(settings: config.Settings) -> Iterator[database.Database]:
             opened.dispose()
 
 
-def prepare(data_dir: Path) -> Path:
-    """Return the data directory as an absolute path, made if missing, closed to others.
-
-    Raises:
-        StartError: if it cannot be used.
-    """
-    data_dir = data_dir.expanduser().absolute()
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (data_dir / "logs").mkdir(exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise errors.StartError(
-            f"The data directory {data_dir} cannot be used: {error}. Choose another with "
-            "--data-dir or TRADEOFF_DATA_DIR."
-        ) from error
-    return data_dir
-
-
 def ensure_token(opened: database.Database, settings: config.Settings) -> tuple[str | None, bool]:
     """Make sure that the data directory holds a token that works.
 

@@ -56,7 +56,7 @@ def running(
         StartError: if a part cannot start; nothing is left running then.
     """
     stop = stop or supervisor.Flag()
-    settings = settings.model_copy(update={"data_dir": installation.prepare(settings.data_dir)})
+    settings = settings.model_copy(update={"data_dir": embedded.prepare(settings.data_dir)})
     data_dir = settings.data_dir
     with ExitStack() as undo:
         lock = supervisor.only_one(installation.lock_path(data_dir), _already(data_dir))

@@ -13,8 +13,8 @@ from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
 from tests.api.caller import Caller
-from tests.api.serving import serve
 from tests.builders import make_account
+from tests.serving import serve
 from tradeoff.api.app import build_api
 from tradeoff.config import Settings
 from tradeoff.store import database as databases

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.api.caller import ASSIGNMENTS, Caller, ok, path_of, refusal, single_body, values
-from tests.api.serving import serve
+from tests.serving import serve
 from tradeoff.api import bodies
 from tradeoff.api.app import build_api
 from tradeoff.api.routing import Permission, Route

@@ -65,16 +65,12 @@ class Evaluation(View):
         return self._body["value_stddev"]  # type: ignore[no-any-return]  # as the wire has it
 
 
-class Observation(View):
-    """What a training reported."""
+class Measured(View):
+    """A configuration, and what was measured of it."""
 
     id: str
-    experiment: str
-    suggestion: str | None
     assignments: dict[str, Any]
-    failed: bool
     metadata: dict[str, Any] | None
-    created: int
 
     @property
     def values(self) -> list[Evaluation]:
@@ -87,22 +83,17 @@ class Observation(View):
         return {value.name or "": value.value for value in self.values}
 
 
-class BestAssignments(View):
-    """A configuration that no other beats, with what was measured of it."""
+class Observation(Measured):
+    """What a training reported."""
 
-    id: str
-    assignments: dict[str, Any]
-    metadata: dict[str, Any] | None
+    experiment: str
+    suggestion: str | None
+    failed: bool
+    created: int
 
-    @property
-    def values(self) -> list[Evaluation]:
-        """One per metric, by name."""
-        return [Evaluation(value) for value in self._body["values"]]
 
-    @property
-    def value_by_metric(self) -> dict[str, float]:
-        """The values alone, by the metric's name (empty for an unnamed metric)."""
-        return {value.name or "": value.value for value in self.values}
+class BestAssignments(Measured):
+    """A configuration that no other beats."""
 
 
 class Progress(View):

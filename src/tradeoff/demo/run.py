@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tradeoff import Client, config, errors, installation, stack, supervisor
+from tradeoff import Client, config, errors, stack, supervisor
 from tradeoff.client import errors as client_errors
 from tradeoff.client.resources import Suggestion
 from tradeoff.demo import question, show
 from tradeoff.demo.contest import Reference, Search, Trial
+from tradeoff.store import embedded
 
 if TYPE_CHECKING:
     from tradeoff.demo import digits
@@ -57,7 +58,7 @@ def run(
     console = show.open_console()
     settings = settings.model_copy(
         update={
-            "data_dir": installation.prepare(settings.data_dir / "demo"),
+            "data_dir": embedded.prepare(settings.data_dir / "demo"),
             "database_url": None,
             "suggestion_wait_seconds": SUGGESTION_WAIT_SECONDS,
         }

@@ -113,7 +113,7 @@ def start(data_dir: Path, *, pg_bin: Path | None = None) -> EmbeddedPostgres:
     Raises:
         StartError: if it cannot be; the message says what to do.
     """
-    data_dir = _make(data_dir)
+    data_dir = prepare(data_dir)
     with _locked(data_dir):
         cluster = clusters.make(data_dir)
         running = _adopt(cluster) or _adopt_or_start(cluster, pg_bin)
@@ -153,16 +153,12 @@ def stop(data_dir: Path) -> bool:
         return _stop_cluster(cluster)
 
 
-def remove(data_dir: Path) -> None:
-    """Stop the server of a data directory and delete its whole database."""
-    data_dir = data_dir.expanduser().absolute()
-    if (cluster := clusters.find(data_dir)) is not None:
-        with _locked(data_dir):
-            _stop_cluster(cluster)
-            clusters.remove(cluster)
+def prepare(data_dir: Path) -> Path:
+    """Return the data directory as an absolute path, made if missing, closed to others.
 
-
-def _make(data_dir: Path) -> Path:
+    Raises:
+        StartError: if it cannot be used.
+    """
     data_dir = data_dir.expanduser().absolute()
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -173,6 +169,15 @@ def _make(data_dir: Path) -> Path:
             "--data-dir or TRADEOFF_DATA_DIR."
         ) from error
     return data_dir
+
+
+def remove(data_dir: Path) -> None:
+    """Stop the server of a data directory and delete its whole database."""
+    data_dir = data_dir.expanduser().absolute()
+    if (cluster := clusters.find(data_dir)) is not None:
+        with _locked(data_dir):
+            _stop_cluster(cluster)
+            clusters.remove(cluster)
 
 
 @contextmanager
