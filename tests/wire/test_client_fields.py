@@ -29,8 +29,11 @@ PAIRS = [
 
 
 def fields_of(view: type[objects.View]) -> set[str]:
-    annotated = {name for name in inspect.get_annotations(view) if not name.startswith("_")}
-    return annotated | {name for name, value in vars(view).items() if isinstance(value, property)}
+    listed: set[str] = set()
+    for kind in view.__mro__[: view.__mro__.index(objects.View)]:
+        listed |= {name for name in inspect.get_annotations(kind) if not name.startswith("_")}
+        listed |= {name for name, value in vars(kind).items() if isinstance(value, property)}
+    return listed
 
 
 @pytest.mark.parametrize(("view", "answer"), PAIRS, ids=lambda pair: pair.__name__)
