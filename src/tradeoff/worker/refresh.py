@@ -1,8 +1,8 @@
 """One refresh: what was seen, in; a ranked buffer of suggestions, out.
 
 It reads all it needs when it starts, so running it twice or late is harmless. No transaction is
-open while it computes. `fit_epoch` fences the result: a worker that
-was frozen meanwhile, and whose work another one took over, finds its own thrown away.
+open while it computes. `fit_epoch` fences the result: a worker that was frozen meanwhile, and
+whose work another one took over, finds its own thrown away.
 """
 
 from __future__ import annotations
