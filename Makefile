@@ -56,5 +56,5 @@ format: setup ## format the code and mend what can be mended
 
 .PHONY: clean
 clean: ## remove .venv and everything that was made here
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
