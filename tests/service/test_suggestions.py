@@ -302,15 +302,21 @@ def test_a_small_space_is_used_up_before_it_repeats(
     )
 
 
-def test_an_observed_small_space_still_gets_answers(session: Session, principal: Principal) -> None:
+def test_an_observed_small_space_gets_answers_without_waiting(
+    session: Session, principal: Principal
+) -> None:
     experiment = create(session, principal, parameters=LETTERS)
     for _ in range(8):
         report(session, experiment, suggestion=must(session, experiment))
     clear_queue(session)
 
     assert not suggestions.is_initial(experiment)
-    assert must(session, experiment).state == "open"
-    assert waiting(session) == 1
+    row = suggestions.serve(session, experiment, accept_stale=False)
+
+    assert row is not None
+    assert row.state == "open"
+    assert row.explanation == {"space_exhausted": True}
+    assert waiting(session) == 0
 
 
 def test_a_user_opens_suggestions_of_their_own(session: Session, principal: Principal) -> None:

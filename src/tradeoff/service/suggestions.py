@@ -8,6 +8,7 @@ one or a space-filling point: there is always an answer.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -130,6 +131,9 @@ def serve(
     runs_low = ready is None or stored.count_ready(
         session, experiment.id, least_revision=fresh
     ) < min(bandwidth, MIN_BUFFER)
+    if ready is None and _is_used_up(session, experiment):
+        # No refresh could find anything else.
+        return _draw(session, experiment, metadata)
     if ready is None and accept_stale:
         logger.info("nothing fresh is ready", extra={"experiment": experiment.id})
         ready = stored.take_ready(session, experiment.id, least_revision=None, metadata=metadata)
@@ -194,6 +198,18 @@ def _draw(
     logger.info("the space is used up", extra={"experiment": experiment.id})
     draft = Draft(points[0], source, {"space_exhausted": True})
     return _open_anyway(session, experiment, draft, metadata)
+
+
+def _is_used_up(session: Session, experiment: tables.Experiment) -> bool:
+    """Whether every point of a finite space was tried or is being tried."""
+    sizes = [len(parameter.levels or ()) for parameter in experiment.spec.parameters]
+    if experiment.spec.conditionals or not all(sizes):
+        return False
+    size = math.prod(sizes)
+    # Counting different ones costs more, and only small spaces come so far.
+    if size > experiment.observation_count + stored.count_handed_out(session, experiment.id):
+        return False
+    return stored.count_used(session, experiment.id) >= size
 
 
 def _next_points(

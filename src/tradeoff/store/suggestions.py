@@ -368,6 +368,18 @@ def find_used(session: Session, experiment_id: int, digests: Collection[bytes]) 
     return set(session.scalars(observed.union_all(kept.where(Suggestion.state == "open"), waiting)))
 
 
+def count_used(session: Session, experiment_id: int) -> int:
+    """How many different configurations are observed or open in this experiment."""
+    # ix_observations_assignments, ix_suggestions_unique_open
+    observed = select(Observation.assignments_hash).where(
+        Observation.experiment_id == experiment_id, ~Observation.deleted
+    )
+    waiting = select(Suggestion.assignments_hash).where(
+        Suggestion.experiment_id == experiment_id, Suggestion.state == "open", ~Suggestion.deleted
+    )
+    return session.scalar(select(func.count()).select_from(observed.union(waiting).subquery())) or 0
+
+
 def update_closed(session: Session, suggestion_ids: Collection[int]) -> None:
     """Close suggestions that were observed."""
     session.execute(
