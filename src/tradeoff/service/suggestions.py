@@ -8,7 +8,6 @@ one or a space-filling point: there is always an answer.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -202,10 +201,9 @@ def _draw(
 
 def _is_used_up(session: Session, experiment: tables.Experiment) -> bool:
     """Whether every point of a finite space was tried or is being tried."""
-    sizes = [len(parameter.levels or ()) for parameter in experiment.spec.parameters]
-    if experiment.spec.conditionals or not all(sizes):
+    size = experiment.spec.grid_size
+    if experiment.spec.conditionals or size == 0:
         return False
-    size = math.prod(sizes)
     # Counting different ones costs more, and only small spaces come so far.
     if size > experiment.observation_count + stored.count_handed_out(session, experiment.id):
         return False

@@ -126,7 +126,7 @@ class ExperimentSpec(Frozen):
 
     @property
     def grid_size(self) -> int:
-        """How many points the grid of a `grid` experiment has."""
+        """How many points a finite space without conditionals has; 0 when one is continuous."""
         return math.prod(len(parameter.levels or ()) for parameter in self.parameters)
 
     def is_active(self, parameter: Parameter, assignments: Mapping[str, Any]) -> bool:
