@@ -2,7 +2,7 @@
 
     organizations ─< clients ─< tokens ─< idempotency_keys
                         │
-                        └──< experiments ─< suggestions
+                        └──< experiments ─< suggestions ─< checkpoints
                                    └─────< observations
 
 The queue's own tables live in the schema `jobs` and belong to procrastinate; a migration makes
@@ -151,14 +151,28 @@ class Experiment(Base):
     refreshed: Mapped[datetime.datetime | None]
     #: `engine.state.State` as JSON.
     engine_state: Mapped[dict[str, Any] | None]
+    #: Failures among `failure_count` that say nothing about their configuration.
+    transient_count: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    #: Grows when what was reported before is no longer so: an observation was changed or deleted.
+    #: Whoever keeps what he read of the observations reads all of them anew then.
+    rewrites: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    #: What was found among the observations up to one of them; see `service.progress`.
+    summary: Mapped[dict[str, Any] | None]
+    #: How much a refresh still attempts, 0 being everything; see `worker.ladder`.
+    rung: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+    #: When the rung may be left again.
+    rung_until: Mapped[datetime.datetime | None]
+    #: Refreshes that failed on this rung, and when the first of them did.
+    refresh_failures: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+    refresh_failing_since: Mapped[datetime.datetime | None]
 
 
 class Suggestion(Base):
-    """A configuration on its way: queued or ready, open, closed."""
+    """A configuration on its way: queued or ready, open, closed; or lapsed, its lease over."""
 
     __tablename__ = "suggestions"
     __table_args__ = (
-        CheckConstraint("state in ('queued', 'ready', 'open', 'closed')", name="state"),
+        CheckConstraint("state in ('queued', 'ready', 'open', 'lapsed', 'closed')", name="state"),
         # No two open suggestions of an experiment are equal. `repeat` is above 0 only when the
         # space is used up or the caller gave the assignments.
         Index(
@@ -181,7 +195,20 @@ class Suggestion(Base):
             "ix_suggestions_listed",
             "experiment_id",
             "id",
-            postgresql_where=text("state in ('open', 'closed')"),
+            postgresql_where=text("state in ('open', 'lapsed', 'closed')"),
+        ),
+        # What a worker holds: to give it back its own, and to renew its leases.
+        Index(
+            "ix_suggestions_worker",
+            "experiment_id",
+            "worker_id",
+            postgresql_where=text("state = 'open' and worker_id is not null and not deleted"),
+        ),
+        # Leases that have run out.
+        Index(
+            "ix_suggestions_lease_expires",
+            "lease_expires",
+            postgresql_where=text("state = 'open' and lease_expires is not null"),
         ),
         # The foreign key; the other indexes leave rows out.
         Index("ix_suggestions_experiment_id", "experiment_id"),
@@ -208,6 +235,15 @@ class Suggestion(Base):
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
     #: When it was handed out.
     opened: Mapped[datetime.datetime | None]
+    #: Who holds it, by a name that outlives the process; only with a lease or by request.
+    worker_id: Mapped[str | None]
+    #: How long the holder may be silent, and until when it now may.
+    lease_seconds: Mapped[float | None]
+    lease_expires: Mapped[datetime.datetime | None]
+    #: How often this configuration was handed out before and met a transient failure.
+    attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+    #: The training was told to stop early, so its last values are not what it would have reached.
+    stopped: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
 
 
 class Observation(Base):
@@ -230,9 +266,36 @@ class Observation(Base):
     #: `{metric key: {"value": number, "value_stddev": number or null}}`; empty when failed.
     values: Mapped[dict[str, Any]]
     failed: Mapped[bool] = mapped_column(Boolean)
+    #: It failed for a reason that has nothing to do with the configuration.
+    transient: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
     deleted: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+
+
+class Checkpoint(Base):
+    """What a training measured on its way, before it was done."""
+
+    __tablename__ = "checkpoints"
+    __table_args__ = (
+        # The curve of a training; one point a step.
+        Index("ix_checkpoints_unique_step", "suggestion_id", "step", unique=True),
+        # All curves of an experiment; also the foreign key.
+        Index("ix_checkpoints_experiment_id_step", "experiment_id", "step"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
+    suggestion_id: Mapped[int] = mapped_column(ForeignKey("suggestions.id", ondelete="CASCADE"))
+    #: How far the training was, in a unit of the user's own: an epoch, a number of batches.
+    step: Mapped[int]
+    #: `{metric key: number}`, of the metrics that were measured.
+    values: Mapped[dict[str, Any]]
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    should_stop: Mapped[bool] = mapped_column(Boolean)
+    #: Why, in words; empty when it should go on.
+    stopping_reasons: Mapped[list[str]] = mapped_column(JSONB)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
 
 
 class IdempotencyKey(Base):
