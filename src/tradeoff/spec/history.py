@@ -12,6 +12,8 @@ from tradeoff.spec.values import Value
 class Observation:
     """One finished training.
 
+    A transient failure is none: the machine died, and nothing was learnt about the configuration.
+
     Attributes:
         assignments: value by parameter name, in original units; may lie outside the bounds.
         values: measured value by metric key; empty when `failed`.

@@ -11,11 +11,15 @@ from tradeoff.store.tables import Observation
 
 
 def load(session: Session, experiment_id: int) -> spec_history.History:
-    """Everything that was seen and is expected, oldest first."""
+    """Everything that was seen and is expected, oldest first; transient failures taught nothing."""
     # ix_observations_experiment_id_id
     query = (
         select(Observation.assignments, Observation.values, Observation.failed)
-        .where(Observation.experiment_id == experiment_id, ~Observation.deleted)
+        .where(
+            Observation.experiment_id == experiment_id,
+            ~Observation.deleted,
+            ~Observation.transient,
+        )
         .order_by(Observation.id)
     )
     observations = tuple(
