@@ -185,6 +185,7 @@ def change(
     if changes.keys() <= {"metadata"}:
         experiments.touch(session, experiment)  # nothing that the model knows of
     else:
+        experiment.rewrites += 1
         _count(session, experiment, observed=0, failed=int(observation.failed) - int(failed_before))
 
 
@@ -244,6 +245,7 @@ def delete(
     experiments.lock(session, experiment)
     observations.lock(session, observation)
     observation.deleted = True
+    experiment.rewrites += 1
     session.flush()
     _count(session, experiment, observed=-1, failed=-int(observation.failed))
 
@@ -253,6 +255,7 @@ def delete_all(session: Session, experiment: tables.Experiment) -> None:
     experiments.lock(session, experiment)
     observations.update_deleted(session, experiment.id)
     experiments.forget_model(session, experiment)
+    experiment.rewrites += 1
     _count(
         session,
         experiment,
