@@ -8,7 +8,7 @@ from typing import Any
 
 from tradeoff.api.wire import accounts, experiments, observations, suggestions
 from tradeoff.service.progress import Progress
-from tradeoff.spec import constraints, metrics, parameters
+from tradeoff.spec import constraints, metrics, parameters, stopping
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.values import Value
 from tradeoff.store import tables
@@ -35,6 +35,7 @@ def experiment(row: tables.Experiment, progress: Progress) -> experiments.Experi
         observation_budget=spec.observation_budget,
         parallel_bandwidth=spec.parallel_bandwidth,
         num_solutions=spec.num_solutions,
+        early_stopping=_early_stopping(spec.early_stopping),
         metadata=row.metadata_,
         progress=_progress(progress, spec),
     )
@@ -103,6 +104,10 @@ def _metric(metric: metrics.Metric) -> experiments.Metric:
         strategy=metric.strategy,
         threshold=metric.threshold,
     )
+
+
+def _early_stopping(rule: stopping.EarlyStopping | None) -> experiments.EarlyStopping | None:
+    return None if rule is None else experiments.EarlyStopping(**rule.model_dump())
 
 
 def _progress(progress: Progress, spec: ExperimentSpec) -> experiments.Progress:

@@ -307,6 +307,7 @@ class Experiment(View):
     observation_budget: int | None
     parallel_bandwidth: int | None
     num_solutions: int | None
+    early_stopping: dict[str, Any] | None
     metadata: dict[str, Any] | None
 
     def __init__(self, client: Connection, body: dict[str, Any]) -> None:

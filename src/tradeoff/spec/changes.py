@@ -15,6 +15,7 @@ from tradeoff.errors import BadInput
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import Metric
 from tradeoff.spec.parameters import CategoricalValue, Parameter
+from tradeoff.spec.stopping import EarlyStopping
 from tradeoff.spec.values import check_name, shown
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -46,6 +47,11 @@ def change_bandwidth(spec: ExperimentSpec, bandwidth: int | None) -> ExperimentS
         BadInput: when it is no positive integer, or over the limit.
     """
     return _rebuilt(spec, parallel_bandwidth=bandwidth)
+
+
+def change_early_stopping(spec: ExperimentSpec, rule: EarlyStopping | None) -> ExperimentSpec:
+    """The spec with another rule for stopping trainings early; `None` stops none."""
+    return _rebuilt(spec, early_stopping=rule)
 
 
 def change_metrics(spec: ExperimentSpec, metrics: Sequence[Mapping[str, Any]]) -> ExperimentSpec:

@@ -12,6 +12,7 @@ from tradeoff.errors import BadInput
 from tradeoff.spec.constraints import LinearConstraint
 from tradeoff.spec.metrics import Metric, MetricEvaluation
 from tradeoff.spec.parameters import Conditional, Parameter
+from tradeoff.spec.stopping import EarlyStopping
 from tradeoff.spec.values import (
     MAX_INTEGER,
     Frozen,
@@ -53,6 +54,9 @@ class ExperimentSpec(Frozen):
     """How many trainings run at once; a hint, not enforced."""
     num_solutions: PositiveInteger | None = None
     """How many different good configurations are wanted, for one optimized metric."""
+    early_stopping: EarlyStopping | None = None
+    """Tell trainings that report checkpoints when they can no longer become one of the best;
+    `{}` takes the defaults, `null` is off."""
 
     @field_validator("type", mode="before")
     @classmethod
@@ -178,11 +182,16 @@ class ExperimentSpec(Frozen):
         return f"no such parameter; there are {', '.join(known[:20])}"
 
     def check_values(
-        self, values: Sequence[MetricEvaluation], *, path: str = "values"
+        self, values: Sequence[MetricEvaluation], *, path: str = "values", all_due: bool = True
     ) -> dict[str, MetricEvaluation]:
         """One evaluation per metric of the experiment, by metric key.
 
         With a single metric the name may be left out.
+
+        Args:
+            values: what was measured.
+            path: where the caller found them, for the message.
+            all_due: every metric must be there; otherwise any part of them may be.
 
         Raises:
             BadInput: when a metric is missing, unknown or named twice.
@@ -199,7 +208,7 @@ class ExperimentSpec(Frozen):
                 raise BadInput(f"{path}[{index}].name: the metric {shown(key)} is given twice")
             by_key[key] = evaluation
         for metric in self.metrics:
-            if metric.key not in by_key:
+            if all_due and metric.key not in by_key:
                 raise BadInput(
                     f"{path}: the metric {shown(metric.name)} is missing; "
                     f"an observation holds every metric of the experiment ({names})"

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from tradeoff.api.wire.base import Answer, Flag, Metadata, Request, hidden
 from tradeoff.api.wire.observations import Observation
 from tradeoff.api.wire.queries import Fetch, Listing, Query, QueryFlag, QueryId, UnixSeconds
+from tradeoff.spec import stopping
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.values import Name, Number, PositiveInteger, shown
 
@@ -135,6 +136,8 @@ class ExperimentUpdate(Request):
     """Not for experiments: give an `observation_budget`."""
     parallel_bandwidth: PositiveInteger | None = None
     """How many trainings run at once; `null` clears it."""
+    early_stopping: stopping.EarlyStopping | None = None
+    """When trainings are told to stop, replaced as a whole; `null` stops none."""
     metadata: Metadata | None = None
     """Your own notes, replaced as a whole; `null` clears them."""
     metrics: tuple[MetricUpdate, ...] = ()
@@ -273,6 +276,17 @@ class Metric(Answer):
     threshold: float | None
 
 
+class EarlyStopping(Answer):
+    """How sure it must be that a training stays dominated before it is told to stop."""
+
+    min_step: int
+    """Nothing is stopped before this step."""
+    min_trainings: int
+    """Nothing is stopped before so many finished trainings have shown how values go on."""
+    confidence: float
+    """How much of what finished trainings still gained a running one is credited with."""
+
+
 class Progress(Answer):
     """How far an experiment has come."""
 
@@ -308,5 +322,7 @@ class Experiment(Answer):
     observation_budget: int | None
     parallel_bandwidth: int | None
     num_solutions: int | None
+    early_stopping: EarlyStopping | None
+    """When trainings that report checkpoints are told to stop; `null` stops none."""
     metadata: dict[str, str | int | float] | None
     progress: Progress
