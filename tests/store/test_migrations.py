@@ -141,7 +141,7 @@ def test_rows_of_the_first_version_survive_the_later_ones(empty_url: str) -> Non
         assert session.get_one(Suggestion, suggestion_id).state == "closed"
         (observation,) = session.query(Observation).all()
         assert observation.values["accuracy"]["value"] == 1
-        queue.defer_refresh(session, experiment_id)
+        queue.defer_refresh(session, experiment_id, client_id=1)
     database.dispose()
 
 

@@ -79,7 +79,8 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
         session: to work with.
         experiment: to be changed.
         changes: any of `name`, `state`, `observation_budget`, `parallel_bandwidth`, `metadata`,
-            `metrics` and `parameters`; the last two as JSON objects, see `spec.changes`.
+            `early_stopping`, `metrics` and `parameters`; the last two as JSON objects, see
+            `spec.changes`.
 
     Raises:
         BadInput: when something would change that cannot.
@@ -105,6 +106,8 @@ def _changed_spec(experiment: tables.Experiment, changes: Mapping[str, Any]) -> 
         spec = spec_changes.change_bandwidth(spec, changes["parallel_bandwidth"])
     if changes.get("observation_budget") is not None:
         spec = spec_changes.change_budget(spec, changes["observation_budget"])
+    if "early_stopping" in changes:
+        spec = spec_changes.change_early_stopping(spec, changes["early_stopping"])
     if "metrics" in changes:
         spec = spec_changes.change_metrics(spec, changes["metrics"])
     if "parameters" in changes:
@@ -123,7 +126,7 @@ def _search_anew(session: Session, experiment: tables.Experiment, before: Experi
     experiment.revision += 1
     session.flush()
     if suggestions.is_modelled(experiment):
-        queue.defer_refresh(session, experiment.id)
+        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
 
 
 def delete(session: Session, experiment: tables.Experiment) -> None:

@@ -152,7 +152,7 @@ def _count(session: Session, experiment: tables.Experiment, *, observed: int, fa
     experiment.revision += max(abs(observed), 1)
     experiments.touch(session, experiment)
     if is_modelled(experiment):
-        queue.defer_refresh(session, experiment.id)
+        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
 
 
 def change(

@@ -139,7 +139,7 @@ def serve(
         ready = ready or _draw(session, experiment, metadata)
     if runs_low:
         # Last, since a draw waits for whoever reports, who waits for whoever enqueues.
-        queue.defer_refresh(session, experiment.id)
+        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
     return ready
 
 

@@ -1,6 +1,6 @@
 """The queue of background work, on the same Postgres as everything else.
 
-procrastinate keeps jobs in the schema `jobs`. A job is deferred on the session's own connection:
+procrastinate keeps jobs in the schema `jobs`. A job is put there by the session's own transaction:
 it is there if and only if the transaction that made it necessary was committed.
 """
 
@@ -10,8 +10,6 @@ import logging
 from dataclasses import dataclass
 
 from procrastinate import App, PsycopgConnector
-from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
-from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -22,9 +20,6 @@ logger = logging.getLogger(__name__)
 
 QUEUE = "tradeoff"
 REFRESH = "refresh"
-
-#: Defers jobs by name; it runs none and holds no connection of its own.
-_deferrer = App(connector=SQLAlchemyPsycopg2Connector())
 
 
 def build_worker_app(url: str) -> App:
@@ -49,33 +44,69 @@ def build_worker_app(url: str) -> App:
     return App(connector=connector)
 
 
-def defer_refresh(session: Session, experiment_id: int, *, priority: int = 0) -> None:
+def defer_refresh(session: Session, experiment_id: int, *, client_id: int) -> None:
     """Ask for a refresh of an experiment's buffer, unless one is waiting already.
 
-    At most one waits and one runs per experiment. It is the last statement of its transaction that
-    can wait for another one: until the commit, everybody else who asks for the same refresh waits
-    for this one, and would do so for ever if this one then waited for a row of theirs.
+    At most one waits and one runs per experiment. Who holds the lock of the experiment's row may
+    rely on the one that waits: it reads the experiment after this transaction. This is the last
+    statement of its transaction that can wait for another one: until the commit, everybody else
+    who enqueues the same refresh waits for this one, and would do so for ever if this one then
+    waited for a row of theirs.
+
+    Args:
+        session: to work with.
+        experiment_id: whose buffer.
+        client_id: whose experiment that is; clients take turns.
     """
-    connection = session.connection()
-    task = _deferrer.configure_task(
-        REFRESH,
-        allow_unknown=True,
-        queue=QUEUE,
-        lock=f"experiment-{experiment_id}",
-        queueing_lock=f"refresh-{experiment_id}",
-        priority=priority,
-        connection=connection,
+    session.execute(
+        DEFER,
+        {
+            "queueing_lock": f"refresh-{experiment_id}",
+            "lock": f"experiment-{experiment_id}",
+            "experiment_id": experiment_id,
+            "client_id": client_id,
+        },
     )
-    try:
-        # The violation that says "one waits already" would abort the whole transaction. The
-        # savepoint is the connection's: a session makes its own only when it is used itself.
-        with connection.begin_nested():
-            task.defer(experiment_id=experiment_id)
-    except AlreadyEnqueued:
-        logger.debug("a refresh waits already", extra={"experiment": experiment_id})
-    except ConnectorException as error:
-        # `database` reads what the driver said, and tells an outage from a fault of ours.
-        raise error.__cause__ or error from None
+
+
+#: One statement, as procrastinate's own function would abort the transaction where a job waits.
+#: Its triggers tell the workers.
+#:
+#: Clients take turns by the priority, of which the highest is served first: start-time fair
+#: queueing. The place of a new job is the one that is served now, or one behind the last of the
+#: same client, whichever is later. So a client with a hundred waiting experiments has one place in
+#: each round, and another one's first goes into the next round. Nobody starves: while a job waits,
+#: each place before it is given at most once more to each client. Each of the three sub-queries
+#: reads one end of an index: procrastinate_jobs_priority_idx_v1, procrastinate_jobs_lock_idx_v1
+#: (no more rows than workers), ix_procrastinate_jobs_client_id_priority.
+DEFER = text(
+    f"""
+    insert into {QUEUE_SCHEMA}.procrastinate_jobs
+        (queue_name, task_name, priority, lock, queueing_lock, args)
+    select '{QUEUE}', '{REFRESH}',
+           coalesce(
+               least(
+                   (select max(priority) from {QUEUE_SCHEMA}.procrastinate_jobs
+                    where status = 'todo'),
+                   (select min(priority) - 1 from {QUEUE_SCHEMA}.procrastinate_jobs
+                    where status = 'doing'),
+                   (select min(priority) - 1 from {QUEUE_SCHEMA}.procrastinate_jobs
+                    where status = 'todo' and args ->> 'client_id' = cast(:client_id as text))
+               ),
+               0
+           ),
+           :lock, :queueing_lock,
+           jsonb_build_object(
+               'experiment_id', cast(:experiment_id as bigint),
+               'client_id', cast(:client_id as bigint)
+           )
+    where not exists (
+        select from {QUEUE_SCHEMA}.procrastinate_jobs
+        where queueing_lock = :queueing_lock and status = 'todo'
+    )
+    on conflict (queueing_lock) where status = 'todo' do nothing
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ def register(app: App, database: Database, engine: EngineProcess, settings: Sett
     """Teach `app` its tasks; they run in threads, so the heartbeat goes on."""
 
     @app.task(name=queue.REFRESH, queue=queue.QUEUE)
-    def refresh(experiment_id: int) -> None:
+    def refresh(experiment_id: int, **_later: object) -> None:
+        # What a newer API adds to its jobs must not stop an older worker.
         refreshing.refresh(
             database,
             engine,
