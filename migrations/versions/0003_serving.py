@@ -49,7 +49,9 @@ def upgrade() -> None:
         "ix_suggestions_worker",
         "suggestions",
         ["experiment_id", "worker_id"],
-        postgresql_where=sa.text("state = 'open' and worker_id is not null and not deleted"),
+        postgresql_where=sa.text(
+            "state in ('open', 'lapsed') and worker_id is not null and not deleted"
+        ),
     )
     op.create_index(
         "ix_suggestions_lease_expires",

@@ -202,7 +202,9 @@ class Suggestion(Base):
             "ix_suggestions_worker",
             "experiment_id",
             "worker_id",
-            postgresql_where=text("state = 'open' and worker_id is not null and not deleted"),
+            postgresql_where=text(
+                "state in ('open', 'lapsed') and worker_id is not null and not deleted"
+            ),
         ),
         # Leases that have run out.
         Index(
