@@ -1,7 +1,6 @@
-"""Kill -9 of the API, a worker and Postgres in the middle of loops: nothing lost, nothing doubled.
+"""Kill -9 of the API, a worker and Postgres below `tradeoff up`: nothing lost, nothing doubled.
 
-Each observation carries a mark of its own. What the clients were told is the ledger; what is
-stored afterwards is compared with it.
+Here `up` itself mends what was killed; `tests/faults` has the faults of parts that stand alone.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +19,10 @@ import httpx
 import psutil
 import pytest
 
-from tests.builders import METRICS, PARAMETERS, measure
+from tests.builders import METRICS, PARAMETERS
+from tests.faults import load
+from tests.faults.processes import free_port
 from tradeoff import Client
-from tradeoff.client.resources import ExperimentResource
 from tradeoff.store import embedded
 
 LOOPS = 2
@@ -50,14 +48,6 @@ def running_stack(data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], str
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
         embedded.remove(data_dir)
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
@@ -90,38 +80,6 @@ def find_postgres(data_dir: Path) -> psutil.Process:
     return psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
 
 
-class Loop(threading.Thread):
-    """One training script: suggest, train, observe; keeps a ledger of what it was told."""
-
-    def __init__(self, url: str, token: str, experiment_id: str) -> None:
-        super().__init__(daemon=True)
-        self.url, self.token, self.experiment_id = url, token, experiment_id
-        self.acknowledged: dict[str, str] = {}
-        self.suggested: list[str] = []
-        self.error: Exception | None = None
-
-    def run(self) -> None:
-        try:
-            with Client(self.token, api_url=self.url) as client:
-                self.work(client.experiments(self.experiment_id))
-        except Exception as error:
-            self.error = error
-
-    def work(self, experiment: ExperimentResource) -> None:
-        while len(self.acknowledged) < OBSERVATIONS_EACH:
-            suggestion = experiment.suggestions().create()
-            self.suggested.append(suggestion.id)
-            mark = uuid.uuid4().hex
-            values = measure(suggestion.assignments)
-            observation = experiment.observations().create(
-                suggestion=suggestion.id,
-                values=[{"name": name, "value": value} for name, value in values.items()],
-                metadata={"mark": mark},
-            )
-            self.acknowledged[mark] = observation.id
-            time.sleep(0.05)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_kills_in_the_middle_of_loops_lose_and_double_nothing(tmp_path: Path) -> None:
@@ -133,7 +91,10 @@ def test_kills_in_the_middle_of_loops_lose_and_double_nothing(tmp_path: Path) ->
             observation_budget=LOOPS * OBSERVATIONS_EACH,
             parallel_bandwidth=LOOPS,
         )
-        loops = [Loop(url, token, experiment.id) for _ in range(LOOPS)]
+        loops = [
+            load.Loop(url, token, experiment.id, observations=OBSERVATIONS_EACH, think_seconds=0.05)
+            for _ in range(LOOPS)
+        ]
         for loop in loops:
             loop.start()
 
@@ -144,17 +105,9 @@ def test_kills_in_the_middle_of_loops_lose_and_double_nothing(tmp_path: Path) ->
             if process is not None and any(loop.is_alive() for loop in loops):
                 process.kill()
                 kills[victim] += 1
-        for loop in loops:
-            loop.join(timeout=240)
+        load.run_for(loops)
 
-        assert [loop.error for loop in loops] == [None] * LOOPS
-        assert not any(loop.is_alive() for loop in loops)
         assert set(kills) == {"api", "worker", "postgres"}, f"only saw {kills}"
-        stored = list(experiment.observations().fetch().iterate_pages())
-
-    ledger = {mark: told for loop in loops for mark, told in loop.acknowledged.items()}
-    found = {(row.metadata or {})["mark"]: row.id for row in stored}
-    assert found == ledger
-    assert len(stored) == len(found) == LOOPS * OBSERVATIONS_EACH
-    handed_out = [suggestion for loop in loops for suggestion in loop.suggested]
-    assert len(set(handed_out)) == len(handed_out)
+        database = embedded.find_running(tmp_path)
+        assert database is not None
+        load.audit(loops, database.url).assert_clean()

@@ -1,0 +1,129 @@
+"""Faults inside a process of ours, chosen by files; Python imports this as a process starts.
+
+Only `tests.faults.processes` puts this folder on `PYTHONPATH`: the product has no such hook. A
+fault is a file in `FAULTS_FOLDER`, taken away by the process that it befalls:
+
+    kill-before-commit    the start of a statement: the process that ran it ends before its commit
+    kill-after-commit     the same, when it is committed and nobody was told
+    slow-fit              seconds that every fit takes longer, until the file is taken away
+    gpu-fails             the next fit that asks for a GPU raises as CUDA does
+
+A fit of an experiment with a metric of the name `poison` always raises, and one of `glutton` eats
+all the memory that it gets.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+FOLDER = Path(os.environ["FAULTS_FOLDER"])
+
+
+def take(name: str) -> str | None:
+    """The content of a fault's file; only one process gets it."""
+    path = FOLDER / name
+    try:
+        text = path.read_text()
+        path.rename(path.with_name(f"{name}.taken"))
+    except FileNotFoundError:
+        return None
+    return text
+
+
+def kill_at_commits(module: ModuleType) -> None:
+    """Let a commit be the end, when the transaction ran the statement that a file names."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    dialect = module.PGDialect_psycopg2
+    commit = dialect.do_commit
+    # A thread of ours has one transaction at a time.
+    ran = threading.local()
+
+    @event.listens_for(Engine, "begin")
+    def forget(_connection: Any) -> None:
+        ran.statements = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        ran.statements.append(statement)
+
+    def do_commit(self: Any, connection: Any) -> None:
+        _die_if("kill-before-commit", ran.statements)
+        commit(self, connection)
+        _die_if("kill-after-commit", ran.statements)
+
+    dialect.do_commit = do_commit
+
+
+def _die_if(name: str, ran: Sequence[str]) -> None:
+    path = FOLDER / name
+    if not path.exists():
+        return
+    wanted = path.read_text().strip().lower()
+    if any(statement.lower().startswith(wanted) for statement in ran) and take(name) is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def spoil_fits(module: ModuleType) -> None:
+    """Let fits take long, raise, or eat the memory."""
+    suggest = module.suggest
+
+    def spoiled(spec: Any, *arguments: Any, **options: Any) -> Any:
+        names = {metric.name for metric in spec.metrics}
+        if "poison" in names:
+            raise ValueError("poison")
+        if "glutton" in names:
+            eaten = []
+            while True:
+                eaten.append(bytearray(64 * 1024 * 1024))
+        if (FOLDER / "slow-fit").exists():
+            (FOLDER / "in-a-fit").touch()
+            deadline = time.monotonic() + float((FOLDER / "slow-fit").read_text())
+            while time.monotonic() < deadline and (FOLDER / "slow-fit").exists():
+                time.sleep(0.02)
+        return suggest(spec, *arguments, **options)
+
+    module.suggest = spoiled  # type: ignore[attr-defined]  # the module's own function
+
+
+PATCHES: dict[str, Callable[[ModuleType], None]] = {
+    "sqlalchemy.dialects.postgresql.psycopg2": kill_at_commits,
+    "tradeoff.engine.suggest": spoil_fits,
+}
+
+
+class Patcher(importlib.abc.MetaPathFinder):
+    """Patches a module as soon as it is imported."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in PATCHES:
+            return None
+        patch = PATCHES.pop(name)
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.loader is not None
+        execute = spec.loader.exec_module
+
+        def execute_and_patch(module: ModuleType) -> None:
+            execute(module)
+            patch(module)
+
+        spec.loader.exec_module = execute_and_patch  # type: ignore[method-assign]
+        return spec
+
+
+sys.meta_path.insert(0, Patcher())

@@ -1,0 +1,315 @@
+"""Parts of a real installation, each a process that can be killed, frozen and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.builders import METRICS, PARAMETERS, make_account
+from tests.conftest import Account
+from tests.faults.load import query
+from tradeoff import Client
+from tradeoff.store import clusters, embedded, migrations
+from tradeoff.store.database import connect
+
+HOOKS = Path(__file__).parent / "hooks"
+START_SECONDS = 120.0
+
+
+class Part:
+    """One process of ours: `tradeoff api` or `tradeoff worker`.
+
+    It ends by itself when the process of the test does.
+    """
+
+    def __init__(
+        self, name: str, arguments: list[str], *, log: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.starts = 0
+        self._command = [sys.executable, "-m", "tradeoff", *arguments, "--supervised"]
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it, again if need be."""
+        self.starts += 1
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
+
+    def is_alive(self) -> bool:
+        """Whether it runs, or is frozen."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """Kill -9; its children must notice by themselves."""
+        self.send(signal.SIGKILL)
+        self.wait(10)
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal it, and not its children."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end; gives the exit code."""
+        assert self._process is not None
+        code = self._process.wait(timeout=seconds)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        return code
+
+    def freeze(self) -> None:
+        """Stop it and its children where they stand."""
+        for process in self._family():
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._family():
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def end(self) -> None:
+        """End it in good order, or else by force; nothing of it stays."""
+        if self._process is None:
+            return
+        family = self._family()
+        self.thaw()
+        self.send(signal.SIGTERM)
+        try:
+            self.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def _family(self) -> list[psutil.Process]:
+        if not self.is_alive():
+            return []
+        try:
+            process = psutil.Process(self.pid)
+            return [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+class Api(Part):
+    """An API process on a port of its own, the same one at each start."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def is_ready(self) -> bool:
+        """Whether it answers, with a database behind it."""
+        try:
+            answer = httpx.get(f"{self.url}/health/live", timeout=2, trust_env=False)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+
+class Stack:
+    """A Postgres of its own, and the parts that were started on it.
+
+    Attributes:
+        database_url: straight to Postgres, for looking.
+        served_url: what the parts are given; a proxy's, when there is one.
+        account: the first tenant.
+        kills: what was killed or restarted how often.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.kills = Counter[str]()
+        self.parts: list[Part] = []
+        self._postgres = embedded.start(folder)
+        self.database_url = self.served_url = self._postgres.url
+        migrations.upgrade(self.database_url)
+        self.account = self.add_account("Acme")
+        self._watching: threading.Thread | None = None
+        self._stopping = threading.Event()
+
+    @property
+    def socket(self) -> Path:
+        """Postgres' Unix socket, for a proxy before it."""
+        cluster = clusters.find(self.folder)
+        assert cluster is not None
+        return cluster.socket / f".s.PGSQL.{clusters.PORT}"
+
+    def add_account(self, name: str) -> Account:
+        """One more tenant."""
+        database = connect(self.database_url, pool_size=1)
+        try:
+            return make_account(database, name)
+        finally:
+            database.dispose()
+
+    def create_experiment(self, api_url: str, account: Account | None = None, **fields: Any) -> str:
+        """A new experiment, through the API; gives its id."""
+        token = (account or self.account).token
+        body = {
+            "name": "loop",
+            "parameters": PARAMETERS,
+            "metrics": METRICS,
+            "observation_budget": 10_000,
+            **fields,
+        }
+        with Client(token, api_url=api_url, retry_seconds=60) as client:
+            return client.experiments.create(**body).id
+
+    def add_api(self, name: str = "api", **settings: Any) -> Api:
+        """Start an API process; it answers when this returns."""
+        port = free_port()
+        arguments = ["api", "--host", "127.0.0.1", "--port", str(port)]
+        settings = {"suggestion_wait_seconds": 0.3, **settings}
+        part = Api(name, arguments, log=self._log(name), environment=self._environment(settings))
+        part.port = port
+        self.parts.append(part)
+        part.start()
+        self.await_ready(part)
+        return part
+
+    def add_worker(self, name: str = "worker", **settings: Any) -> Part:
+        """Start a worker; it has shown itself in the database when this returns."""
+        part = Part(name, ["worker"], log=self._log(name), environment=self._environment(settings))
+        self.parts.append(part)
+        before = self._count_workers()
+        part.start()
+        _await(
+            lambda: self._count_workers() > before or not part.is_alive(), f"{name} does not start"
+        )
+        assert part.is_alive(), part.log.read_text()[-2000:]
+        return part
+
+    def await_ready(self, part: Api) -> float:
+        """Wait until an API process answers; gives how long it took."""
+        began = time.monotonic()
+        _await(lambda: part.is_ready() or not part.is_alive(), f"{part.name} does not answer")
+        assert part.is_alive(), part.log.read_text()[-2000:]
+        return time.monotonic() - began
+
+    def watch(self) -> None:
+        """From now on start again what ends, as systemd or an orchestrator does."""
+        self._watching = threading.Thread(target=self._watch, name="watch", daemon=True)
+        self._watching.start()
+
+    def restart_postgres(self, how: str = "fast") -> None:
+        """Stop Postgres and start it: `fast` cuts everybody off, `immediate` is a crash."""
+        self.kills[f"postgres {how}"] += 1
+        if how == "fast":
+            embedded.stop(self.folder)
+        else:
+            cluster = clusters.find(self.folder)
+            assert cluster is not None
+            cluster.signal(signal.SIGQUIT)
+            _await(lambda: not cluster.list_processes(), "Postgres does not end")
+        self._postgres = embedded.start(self.folder)
+
+    def end_sessions(self) -> None:
+        """End every session of everybody else."""
+        rows = query(
+            self.database_url,
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where pid <> pg_backend_pid() and backend_type = 'client backend'",
+        )
+        self.kills["sessions"] += len(rows)
+
+    def kill(self, part: Part) -> None:
+        """Kill -9, and count it if there was something to kill."""
+        if part.is_alive():
+            part.kill()
+            self.kills[part.name.rstrip("0123456789-")] += 1
+
+    def close(self) -> None:
+        """End everything, and remove the database."""
+        self._stopping.set()
+        if self._watching is not None:
+            self._watching.join(timeout=60)
+        for part in reversed(self.parts):
+            part.end()
+        embedded.remove(self.folder)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(0.2):
+            for part in self.parts:
+                if not part.is_alive() and not self._stopping.is_set():
+                    part.start()
+
+    def _count_workers(self) -> int:
+        ((count,),) = query(
+            self.database_url, "select coalesce(max(id), 0) from jobs.procrastinate_workers"
+        )
+        return int(count)
+
+    def _environment(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        given = {f"TRADEOFF_{name.upper()}": str(value) for name, value in settings.items()}
+        return {
+            **{name: text for name, text in os.environ.items() if not name.startswith("TRADEOFF_")},
+            "OMP_NUM_THREADS": "1",
+            "TRADEOFF_DATABASE_URL": self.served_url,
+            "TRADEOFF_DATA_DIR": str(self.folder),
+            "PYTHONPATH": os.pathsep.join([str(HOOKS), os.environ.get("PYTHONPATH", "")]),
+            "FAULTS_FOLDER": str(self.folder),
+            **given,
+        }
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Stack]:
+    """A stack with a migrated Postgres, and no other part yet."""
+    stack = Stack(folder)
+    try:
+        yield stack
+    finally:
+        stack.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await(condition: Any, complaint: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, complaint
+        time.sleep(0.05)
