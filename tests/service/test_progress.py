@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
+from tests.builders import make_experiment, observe
+from tests.conftest import Account
 from tests.service.acts import create, report
-from tradeoff.service import observations, progress
+from tradeoff.service import experiments, observations, progress
 from tradeoff.service.access import Principal
 from tradeoff.spec.metrics import MetricEvaluation
+from tradeoff.store import experiments as stored
 from tradeoff.store import tables
-from tradeoff.store.database import Session
+from tradeoff.store.database import Database, Session
 
 UP = {"name": "a"}
 DOWN = {"name": "b", "objective": "minimize"}
@@ -255,3 +259,173 @@ def test_the_largest_numbers_do_no_harm(session: Session, principal: Principal) 
     session.expire_all()
 
     assert best(session, experiment, rows) == [0]
+
+
+# What was found is kept
+
+
+FOUND_METRICS: dict[str, list[dict[str, Any]]] = {
+    "one": [UP, NOTE],
+    "one with a limit": [DOWN, FLOOR],
+    "two": [UP, DOWN],
+    "three": [UP, DOWN, {"name": "c"}],
+    "two with a limit": [DOWN, UP, LIMIT],
+}
+
+
+@pytest.mark.parametrize("name", FOUND_METRICS)
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_kept_answers_as_a_search_from_scratch(
+    session: Session, principal: Principal, name: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(f"{name} {seed}")
+    monkeypatch.setattr(progress, "MANY_NEWS", rng.choice((1, 3, 8)))
+    experiment, _ = experiment_with(session, principal, FOUND_METRICS[name], [])
+
+    for _ in range(40):
+        act_at_random(session, experiment, rng)
+        if rng.random() < 0.7:
+            rows = list(session.scalars(alive(experiment)))
+            assert progress.best(session, experiment) == worth_taking(experiment, rows)
+            assert progress.overview(session, experiment).best is first_best(experiment, rows)
+
+    kept = session.scalar(
+        select(tables.Experiment.summary).where(tables.Experiment.id == experiment.id)
+    )
+    assert kept is not None, "nothing was ever kept, so nothing was tested"
+
+
+def act_at_random(session: Session, experiment: tables.Experiment, rng: random.Random) -> None:
+    rows = list(session.scalars(alive(experiment)))
+    act = rng.choices(("report", "change", "delete", "clear", "threshold"), (10, 2, 2, 0.3, 1.5))[0]
+    if act == "report" or (not rows and act != "threshold"):
+        for _ in range(rng.randint(1, 6)):
+            failed = rng.random() < 0.2
+            values = {} if failed else measured_at_random(experiment, rng)
+            report(session, experiment, x=rng.random(), failed=failed, values=values)
+    elif act == "change":
+        values = measured_at_random(experiment, rng)
+        given = [MetricEvaluation(name=key, value=value) for key, value in values.items()]
+        observations.change(
+            session, experiment, rng.choice(rows), {"values": given, "failed": False}
+        )
+    elif act == "delete":
+        observations.delete(session, experiment, rng.choice(rows))
+    elif act == "clear":
+        observations.delete_all(session, experiment)
+    else:
+        several = len(experiment.spec.optimized_metrics) > 1
+        metrics = [
+            {"name": metric.name, "objective": metric.objective, "strategy": metric.strategy}
+            | ({"threshold": rng.randint(1, 5)} if metric.threshold or several else {})
+            for metric in experiment.spec.metrics
+        ]
+        experiments.change(session, experiment, {"metrics": metrics})
+
+
+def measured_at_random(experiment: tables.Experiment, rng: random.Random) -> dict[str, float]:
+    # Few different values, so that there are ties.
+    return {metric.key: float(rng.randint(0, 6)) for metric in experiment.spec.metrics}
+
+
+def alive(experiment: tables.Experiment) -> Any:
+    return (
+        select(tables.Observation)
+        .where(
+            tables.Observation.experiment_id == experiment.id,
+            ~tables.Observation.deleted,
+        )
+        .order_by(tables.Observation.id)
+    )
+
+
+def turned(row: tables.Observation, metric: Any) -> float:
+    return float(metric.sign * row.values[metric.key]["value"])
+
+
+def worth_taking(
+    experiment: tables.Experiment, rows: list[tables.Observation]
+) -> list[tables.Observation]:
+    """By comparing everything with everything."""
+    optimized = experiment.spec.optimized_metrics
+    good = [
+        row
+        for row in rows
+        if not row.failed
+        and all(
+            metric.meets_threshold(row.values[metric.key]["value"])
+            for metric in experiment.spec.metrics
+            if metric.strategy != "store"
+        )
+    ]
+    scores = [[turned(row, metric) for metric in optimized] for row in good]
+    efficient = [
+        row
+        for row, mine in zip(good, scores, strict=True)
+        if not any(
+            all(a >= b for a, b in zip(other, mine, strict=True)) and other != mine
+            for other in scores
+        )
+    ]
+    efficient.sort(key=lambda row: -turned(row, optimized[0]))
+    return efficient[:1] if len(optimized) == 1 else efficient
+
+
+def first_best(
+    experiment: tables.Experiment, rows: list[tables.Observation]
+) -> tables.Observation | None:
+    optimized = experiment.spec.optimized_metrics
+    good = [row for row in rows if not row.failed]
+    if len(optimized) != 1 or not good:
+        return None
+    return max(good, key=lambda row: turned(row, optimized[0]))
+
+
+def test_nothing_is_kept_while_somebody_changes_the_experiment(
+    shared_database: Database, shared_account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "MANY_NEWS", 1)
+    experiment_id = make_experiment(shared_database, shared_account)
+    observe(shared_database, shared_account, experiment_id, count=2)
+
+    with shared_database.transaction() as holder:
+        stored.lock(holder, stored.get(holder, experiment_id))
+        with shared_database.transaction() as session:  # would fail if it waited
+            assert progress.best(session, stored.get(session, experiment_id))
+    assert kept_of(shared_database, experiment_id) is None
+
+    with shared_database.transaction() as session:
+        progress.best(session, stored.get(session, experiment_id))
+    assert kept_of(shared_database, experiment_id) is not None
+
+
+def test_what_was_found_before_a_change_is_not_kept(
+    shared_database: Database, shared_account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "MANY_NEWS", 1)
+    experiment_id = make_experiment(shared_database, shared_account)
+    observe(shared_database, shared_account, experiment_id, count=2)
+
+    with shared_database.transaction() as session:
+        experiment = stored.get(session, experiment_id)
+        choose = progress._choose
+
+        def change_first(*given: Any) -> list[int]:
+            with shared_database.transaction() as other:
+                changed = stored.get(other, experiment_id)
+                gone = other.scalars(alive(changed)).first()
+                assert gone is not None
+                observations.delete(other, changed, gone)
+            return choose(*given)
+
+        monkeypatch.setattr(progress, "_choose", change_first)
+        progress.best(session, experiment)
+
+    assert kept_of(shared_database, experiment_id) is None
+
+
+def kept_of(database: Database, experiment_id: int) -> Any:
+    with database.transaction() as session:
+        return session.scalar(
+            select(tables.Experiment.summary).where(tables.Experiment.id == experiment_id)
+        )

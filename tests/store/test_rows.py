@@ -13,7 +13,7 @@ from tests.conftest import Account
 from tradeoff.errors import NotFound
 from tradeoff.spec import history as spec_history
 from tradeoff.spec.metrics import Metric
-from tradeoff.store import accounts, experiments, history, observations, suggestions
+from tradeoff.store import accounts, experiments, findings, history, observations, suggestions
 from tradeoff.store.database import Database, Session
 from tradeoff.store.suggestions import Draft
 from tradeoff.store.tables import Experiment, Observation
@@ -213,13 +213,19 @@ def test_the_best_of_several_experiments(
     keep(session, failed, None)
     session.flush()
     minimize, maximize = Metric(name="loss", objective="minimize"), Metric(name="loss")
+    wanted = {low: minimize, high: maximize, failed: minimize, missing: maximize}
 
-    best = observations.list_best(
-        session, {low: minimize, high: maximize, failed: minimize, missing: maximize}
-    )
+    best = findings.list_best(session, {row_id: (metric, "") for row_id, metric in wanted.items()})
 
-    assert best == {low: rows[1].id, high: others[1].id}
-    assert observations.list_best(session, {}) == {}
+    assert {row_id: each.id for row_id, each in best.items()} == {
+        low: rows[1].id,
+        high: others[1].id,
+        failed: None,
+        missing: None,
+    }
+    assert [best[row_id].news for row_id in wanted] == [5, 3, 1, 0]
+    assert best[low].upto == gone.id
+    assert findings.list_best(session, {}) == {}
 
 
 def test_deleting_all_tells_how_many(session: Session, experiment_id: int) -> None:

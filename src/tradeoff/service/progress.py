@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +15,15 @@ from tradeoff.engine import pareto
 from tradeoff.engine.space import Space
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import Metric
-from tradeoff.store import observations, tables
+from tradeoff.store import findings, observations, tables
 from tradeoff.store.database import Session
 
 Array = npt.NDArray[np.float64]
 
 #: Several solutions are chosen among this share of the observations, the best ones.
 SOLUTIONS_SHARE = 0.2
+#: So many observations beyond what was kept are worth keeping what was found.
+MANY_NEWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class Progress:
 
     Attributes:
         observation_count: observations that are not deleted, failed ones included.
-        budget_consumed: how much of the observation budget they used.
+        budget_consumed: how much of the observation budget they used; a failure that says nothing
+            about its configuration used none.
         first: the oldest of them.
         last: the newest of them.
         best: the best one, with exactly one optimized metric.
@@ -50,12 +55,7 @@ def overviews(session: Session, experiments: Sequence[tables.Experiment]) -> dic
     """Where each of these experiments stands, by id."""
     counted = [experiment for experiment in experiments if experiment.observation_count > 0]
     ends = observations.list_ends(session, [experiment.id for experiment in counted])
-    metrics = {
-        experiment.id: experiment.spec.optimized_metrics[0]
-        for experiment in counted
-        if len(experiment.spec.optimized_metrics) == 1
-    }
-    best = observations.list_best(session, metrics)
+    best = _list_best(session, counted)
     wanted = {row_id for pair in ends.values() for row_id in pair} | set(best.values())
     rows = observations.list_by_id(session, wanted) if wanted else {}
     progress = {}
@@ -63,12 +63,34 @@ def overviews(session: Session, experiments: Sequence[tables.Experiment]) -> dic
         first, last = ends.get(experiment.id, (-1, -1))
         progress[experiment.id] = Progress(
             observation_count=experiment.observation_count,
-            budget_consumed=float(experiment.observation_count),
+            budget_consumed=float(experiment.observation_count - experiment.transient_count),
             first=rows.get(first),
             last=rows.get(last),
             best=rows.get(best.get(experiment.id, -1)),
         )
     return progress
+
+
+def _list_best(session: Session, experiments: Sequence[tables.Experiment]) -> dict[int, int]:
+    """The best success, by experiment, of each that optimizes exactly one metric."""
+    wanted = {
+        experiment.id: (experiment.spec.optimized_metrics[0], _digest(experiment.spec))
+        for experiment in experiments
+        if len(experiment.spec.optimized_metrics) == 1
+    }
+    found = findings.list_best(session, wanted)
+    for row_id, best in found.items():
+        if best.news >= MANY_NEWS:
+            finding = {"id": best.id, "score": best.score}
+            known = {"rewrites": best.rewrites, "digest": wanted[row_id][1], "upto": best.upto}
+            findings.keep(session, row_id, findings.BEST, {**finding, **known})
+    return {row_id: best.id for row_id, best in found.items() if best.id is not None}
+
+
+def _digest(spec: ExperimentSpec) -> str:
+    """The same for metrics that judge alike."""
+    metrics = json.dumps([metric.model_dump(mode="json") for metric in spec.metrics])
+    return hashlib.sha256(metrics.encode()).hexdigest()[:16]
 
 
 def best(session: Session, experiment: tables.Experiment) -> list[tables.Observation]:
@@ -79,57 +101,93 @@ def best(session: Session, experiment: tables.Experiment) -> list[tables.Observa
     constraints. With several solutions wanted: good ones that are far apart.
     """
     spec = experiment.spec
-    candidates = [
-        row
-        for row in observations.list_successful(session, experiment.id)
-        if _meets_thresholds(spec, row[1])
-    ]
-    if not candidates:
-        return []
-    ids = [candidates[index].id for index in _choose(spec, candidates)]
+    if spec.optimized_metrics and (spec.num_solutions or 1) == 1:
+        return _efficient(session, experiment)
+    # Many of the observations are shown, or chosen among: little could be kept.
+    ids = _choose(spec, _permitted(session, experiment))
     rows = observations.list_by_id(session, ids)
     chosen = [rows[row_id] for row_id in ids]
     return _spread(spec, chosen) if (spec.num_solutions or 1) > 1 else chosen
 
 
-def _meets_thresholds(spec: ExperimentSpec, values: dict[str, Any]) -> bool:
-    return all(
-        metric.key in values and metric.meets_threshold(values[metric.key]["value"])
-        for metric in spec.metrics
-        if metric.strategy != "store"
+def _efficient(session: Session, experiment: tables.Experiment) -> list[tables.Observation]:
+    """What no other observation beats: chosen among what was so before, and what is new."""
+    spec, digest = experiment.spec, _digest(experiment.spec)
+    known = findings.get_efficient(session, experiment.id, digest=digest)
+    rows = observations.list_by_id(session, known.ids)
+    # By id, since the first of equals is taken. One that was deleted this moment is left out.
+    held = sorted((row for row in rows.values() if not row.deleted), key=lambda row: row.id)
+    before = [
+        (row.id, *(row.values[metric.key]["value"] for metric in _judging(spec))) for row in held
+    ]
+    news = findings.list_outcomes(
+        session, experiment.id, [metric.key for metric in _judging(spec)], after=known.upto
     )
+    ids = _choose(spec, _Outcomes.of(spec, [*before, *news]))
+    if len(news) >= MANY_NEWS:
+        finding = {"ids": ids, "upto": news[-1].id, "rewrites": known.rewrites, "digest": digest}
+        findings.keep(session, experiment.id, findings.EFFICIENT, finding)
+    rows |= observations.list_by_id(session, [row_id for row_id in ids if row_id not in rows])
+    return [rows[row_id] for row_id in ids]
 
 
-def _choose(spec: ExperimentSpec, candidates: Sequence[Any]) -> list[int]:
-    """The indexes of the candidates worth taking, in the order of showing."""
-    optimized = spec.optimized_metrics
-    if not optimized:
-        column = _outcomes(spec.constraint_metrics[:1], candidates)[:, 0]
-        return [int(index) for index in np.argsort(-column, kind="stable")]
-    outcomes = _outcomes(optimized, candidates)
-    if len(optimized) > 1:
-        return _frontier(outcomes)
+def _judging(spec: ExperimentSpec) -> list[Metric]:
+    """The metrics that have a say: the optimized ones first, then the constraints."""
+    return [*spec.optimized_metrics, *spec.constraint_metrics]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcomes:
+    """What meets every threshold: `n` ids, ascending, and `n x m` values, larger is better."""
+
+    ids: npt.NDArray[np.int64]
+    values: Array
+
+    @classmethod
+    def of(cls, spec: ExperimentSpec, rows: Sequence[Any]) -> _Outcomes:
+        """Of rows of the id and the values of the metrics `_judging`."""
+        metrics = _judging(spec)
+        ids = np.array([row[0] for row in rows], dtype=np.int64)
+        values = np.array([row[1:] for row in rows], dtype=float).reshape(-1, len(metrics))
+        values *= np.array([metric.sign for metric in metrics], dtype=float)
+        least = [
+            -np.inf if metric.threshold is None else metric.sign * metric.threshold
+            for metric in metrics
+        ]
+        permitted = (values >= np.array(least)).all(axis=1)  # a missing value is NaN
+        return cls(ids[permitted], values[permitted])
+
+
+def _permitted(session: Session, experiment: tables.Experiment) -> _Outcomes:
+    spec = experiment.spec
+    keys = [metric.key for metric in _judging(spec)]
+    return _Outcomes.of(spec, findings.list_outcomes(session, experiment.id, keys))
+
+
+def _choose(spec: ExperimentSpec, outcomes: _Outcomes) -> list[int]:
+    """The ids of those worth taking, in the order of showing."""
+    if not len(outcomes.ids):
+        return []
+    first, m = outcomes.values[:, 0], len(spec.optimized_metrics)
     wanted = spec.num_solutions or 1
-    if wanted == 1:
-        return [int(np.argmax(outcomes[:, 0]))]
-    size = max(wanted, int(np.ceil(SOLUTIONS_SHARE * len(outcomes))))
-    return [int(index) for index in np.argsort(-outcomes[:, 0], kind="stable")[:size]]
+    if m == 0:
+        chosen = np.argsort(-first, kind="stable")
+    elif m > 1:
+        chosen = _frontier(outcomes.values[:, :m])
+    elif wanted == 1:
+        chosen = np.array([first.argmax()])
+    else:
+        size = max(wanted, int(np.ceil(SOLUTIONS_SHARE * len(first))))
+        chosen = np.argsort(-first, kind="stable")[:size]
+    return [int(row_id) for row_id in outcomes.ids[chosen]]
 
 
-def _outcomes(metrics: Sequence[Metric], candidates: Sequence[Any]) -> Array:
-    """`n x m` values of `metrics`, all to be maximised."""
-    return np.array(
-        [[metric.sign * row[1][metric.key]["value"] for metric in metrics] for row in candidates],
-        dtype=float,
-    )
-
-
-def _frontier(outcomes: Array) -> list[int]:
+def _frontier(outcomes: Array) -> npt.NDArray[np.intp]:
     """The indexes of all non-dominated rows, exact ties included, best first metric first."""
     distinct, of_row = np.unique(outcomes, axis=0, return_inverse=True)
     efficient = pareto.non_dominated(distinct)[of_row.reshape(-1)]
     order = np.argsort(-outcomes[:, 0], kind="stable")
-    return [int(index) for index in order if efficient[index]]
+    return order[efficient[order]]
 
 
 def _spread(spec: ExperimentSpec, good: Sequence[tables.Observation]) -> list[tables.Observation]:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Float,
-    Integer,
     Select,
     Text,
     cast,
-    column,
-    func,
     insert,
     select,
-    true,
     update,
-    values,
 )
 
 from tradeoff.errors import BadInput, NotFound
 from tradeoff.spec.experiment import ExperimentSpec
-from tradeoff.spec.metrics import Metric
 from tradeoff.store.database import Session
 from tradeoff.store.tables import Experiment, Observation
 
@@ -106,21 +99,6 @@ def _parameter_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
     raise BadInput(f"sort: there is no parameter {name!r}")
 
 
-def list_successful(session: Session, experiment_id: int) -> Sequence[Any]:
-    """Columns `id`, `values` of every successful observation, oldest first."""
-    # ix_observations_experiment_id_id
-    query = (
-        select(Observation.id, Observation.values)
-        .where(
-            Observation.experiment_id == experiment_id,
-            ~Observation.deleted,
-            ~Observation.failed,
-        )
-        .order_by(Observation.id)
-    )
-    return session.execute(query).all()
-
-
 def list_by_id(session: Session, ids: Collection[int]) -> dict[int, Observation]:
     """The observations with these ids."""
     rows = session.scalars(select(Observation).where(Observation.id.in_(ids)))
@@ -141,39 +119,6 @@ def list_ends(session: Session, experiment_ids: Collection[int]) -> dict[int, tu
         end.order_by(Observation.id.desc()).scalar_subquery(),
     ).where(Experiment.id.in_(experiment_ids))
     return {row[0]: (row[1], row[2]) for row in session.execute(query) if row[1] is not None}
-
-
-def list_best(session: Session, metrics: Mapping[int, Metric]) -> dict[int, int]:
-    """The success with the best value of one metric in each experiment; the first of equals.
-
-    Args:
-        session: to ask with.
-        metrics: by the id of the experiment.
-
-    Returns:
-        The id of the observation by the id of the experiment; none where nothing succeeded.
-    """
-    if not metrics:
-        return {}
-    wanted = values(
-        column("experiment_id", BigInteger), column("key", Text), column("sign", Integer)
-    ).data([(row_id, metric.key, metric.sign) for row_id, metric in metrics.items()])
-    wanted = wanted.alias("wanted")
-    value = func.jsonb_extract_path_text(Observation.values, wanted.c.key, "value")
-    # ix_observations_experiment_id_id
-    best = (
-        select(Observation.id)
-        .where(
-            Observation.experiment_id == wanted.c.experiment_id,
-            ~Observation.deleted,
-            ~Observation.failed,
-        )
-        .order_by((cast(value, Float) * wanted.c.sign).desc().nulls_last(), Observation.id)
-        .limit(1)
-        .lateral("best")
-    )
-    query = select(wanted.c.experiment_id, best.c.id).select_from(wanted.join(best, true()))
-    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def update_deleted(session: Session, experiment_id: int) -> int:

@@ -2,6 +2,7 @@
 
     organizations ─< clients ─< tokens ─< idempotency_keys
                         │
+                        ├──< projects ─< experiments
                         └──< experiments ─< suggestions ─< checkpoints
                                    └─────< observations
 
@@ -21,6 +22,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -40,6 +42,8 @@ from tradeoff.store.columns import SpecColumn
 QUEUE_SCHEMA = "jobs"
 #: No two open suggestions of an experiment are equal; see `store.suggestions`.
 UNIQUE_OPEN = "ix_suggestions_unique_open"
+#: No two projects of a client have the same name in addresses; see `store.projects`.
+UNIQUE_SLUG = "ix_projects_unique_slug"
 
 
 class Base(DeclarativeBase):
@@ -112,6 +116,24 @@ class Token(Base):
     revoked: Mapped[datetime.datetime | None]
 
 
+class Project(Base):
+    """What a client keeps together: experiments, and the trainings that belong to no experiment."""
+
+    __tablename__ = "projects"
+    __table_args__ = (Index(UNIQUE_SLUG, "client_id", "slug", unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    #: What users call its id; never changes.
+    slug: Mapped[str]
+    name: Mapped[str]
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    deleted: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    #: When the project itself changed, or lost something; see `store.projects` for the rest.
+    updated: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+
+
 class Experiment(Base):
     """What is optimised, how far it has come, and what the engine remembers of it."""
 
@@ -121,10 +143,19 @@ class Experiment(Base):
         # The lists of a client, by id and by last change.
         Index("ix_experiments_client_id_id", "client_id", "id"),
         Index("ix_experiments_client_id_updated", "client_id", "updated", "id"),
+        # What a project holds and when that changed last; also the foreign key.
+        Index("ix_experiments_project", "client_id", "project", "updated"),
+        ForeignKeyConstraint(
+            ["client_id", "project"],
+            ["projects.client_id", "projects.slug"],
+            name="fk_experiments_project",
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    #: The slug of its project, of the same client.
+    project: Mapped[str | None]
     name: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="active", default="active")
     development: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
@@ -156,8 +187,9 @@ class Experiment(Base):
     #: Grows when what was reported before is no longer so: an observation was changed or deleted.
     #: Whoever keeps what he read of the observations reads all of them anew then.
     rewrites: Mapped[int] = mapped_column(server_default=text("0"), default=0)
-    #: What was found among the observations up to one of them; see `service.progress`.
-    summary: Mapped[dict[str, Any] | None]
+    #: What was found among the observations up to one of them; see `store.findings`. Deferred:
+    #: few of those who read an experiment need it.
+    summary: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     #: How much a refresh still attempts, 0 being everything; see `worker.ladder`.
     rung: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
     #: When the rung may be left again.

@@ -1,0 +1,191 @@
+"""Queries of what was found: the best observations, without reading all of them each time.
+
+`experiments.summary` keeps findings, each about the observations up to one id. A finding holds
+while `experiments.rewrites` is what it was (nothing was changed or deleted since) and the metrics
+are the same; what came later is looked at beside it. Ids of one experiment are in the order of
+their commits, since whoever inserts an observation holds the experiment's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Float, cast, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from tradeoff.spec.metrics import Metric
+from tradeoff.store.database import Session
+from tradeoff.store.tables import Experiment, Observation
+
+#: The findings there are.
+BEST, EFFICIENT = "best", "efficient"
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The success with the best value of the one optimized metric.
+
+    Attributes:
+        id: of the observation, the first of equals; `None` when nothing succeeded.
+        score: its value, turned so that larger is better.
+        upto: the last observation that was looked at.
+        news: how many of them no finding knew of.
+        rewrites: of the experiment, at that moment.
+    """
+
+    id: int | None
+    score: float | None
+    upto: int
+    news: int
+    rewrites: int
+
+
+# ix_observations_experiment_id_id, from the last observation that the finding knows of
+_LIST_BEST = text(
+    """
+    select experiment.id as experiment_id, experiment.rewrites,
+           kept.id as kept_id, kept.score as kept_score, coalesce(kept.upto, 0) as kept_upto,
+           newer.id as newer_id, newer.score as newer_score, seen.upto, seen.news
+    from unnest(cast(:ids as bigint[]), cast(:keys as text[]),
+                cast(:signs as integer[]), cast(:digests as text[]))
+         as wanted(id, key, sign, digest)
+    join experiments experiment on experiment.id = wanted.id
+    left join lateral (
+        select (experiment.summary #>> '{best,id}')::bigint as id,
+               (experiment.summary #>> '{best,score}')::float8 as score,
+               (experiment.summary #>> '{best,upto}')::bigint as upto
+        where (experiment.summary #>> '{best,rewrites}')::bigint = experiment.rewrites
+          and experiment.summary #>> '{best,digest}' = wanted.digest
+    ) kept on true
+    left join lateral (
+        select observation.id,
+               jsonb_extract_path_text(observation.values, wanted.key, 'value')::float8
+                   * wanted.sign as score
+        from observations observation
+        where observation.experiment_id = experiment.id
+          and observation.id > coalesce(kept.upto, 0)
+          and not observation.deleted and not observation.failed
+        order by score desc nulls last, observation.id
+        limit 1
+    ) newer on true
+    left join lateral (
+        select max(observation.id) as upto, count(*) as news
+        from observations observation
+        where observation.experiment_id = experiment.id
+          and observation.id > coalesce(kept.upto, 0)
+    ) seen on true
+    """
+)
+
+
+def list_best(session: Session, wanted: Mapping[int, tuple[Metric, str]]) -> dict[int, Best]:
+    """The best success of each experiment.
+
+    Args:
+        session: to ask with.
+        wanted: by the id of the experiment its optimized metric and the digest of its metrics.
+    """
+    if not wanted:
+        return {}
+    rows = session.execute(
+        _LIST_BEST,
+        {
+            "ids": list(wanted),
+            "keys": [metric.key for metric, _ in wanted.values()],
+            "signs": [metric.sign for metric, _ in wanted.values()],
+            "digests": [digest for _, digest in wanted.values()],
+        },
+    )
+    return {row.experiment_id: _better(row) for row in rows}
+
+
+def _better(row: Any) -> Best:
+    kept = (row.kept_id, row.kept_score)
+    newer = (row.newer_id, row.newer_score)
+    worst = float("-inf")
+    is_newer = row.kept_id is None or (
+        row.newer_id is not None
+        and (worst if row.newer_score is None else row.newer_score)
+        > (worst if row.kept_score is None else row.kept_score)
+    )
+    found_id, score = newer if is_newer else kept
+    return Best(found_id, score, row.upto or row.kept_upto, row.news, row.rewrites)
+
+
+@dataclass(frozen=True, slots=True)
+class Efficient:
+    """The observations worth taking among those up to one.
+
+    Attributes:
+        ids: in the order of showing.
+        upto: the last observation that was looked at.
+        rewrites: of the experiment, at that moment.
+    """
+
+    ids: tuple[int, ...]
+    upto: int
+    rewrites: int
+
+
+def get_efficient(session: Session, experiment_id: int, *, digest: str) -> Efficient:
+    """What is known of the observations worth taking; about none of them, if need be.
+
+    It is read before the observations: what is changed between the two makes the finding that
+    comes of them one of yesterday, since its `rewrites` are.
+    """
+    kept, rewrites = session.execute(
+        select(Experiment.summary[EFFICIENT], Experiment.rewrites).where(
+            Experiment.id == experiment_id
+        )
+    ).one()
+    if kept is None or (kept["rewrites"], kept["digest"]) != (rewrites, digest):
+        return Efficient((), 0, rewrites)
+    return Efficient(tuple(kept["ids"]), kept["upto"], rewrites)
+
+
+def list_outcomes(
+    session: Session, experiment_id: int, keys: Sequence[str], *, after: int = 0
+) -> Sequence[Any]:
+    """The successes with ids larger than `after`, oldest first.
+
+    Returns:
+        Rows of the id and the values of the metrics `keys`, `None` where one is missing.
+    """
+    # ix_observations_experiment_id_id. Numbers alone: whole observations take three times as long.
+    values = [cast(Observation.values[key]["value"].astext, Float) for key in keys]
+    query = (
+        select(Observation.id, *values)
+        .where(
+            Observation.experiment_id == experiment_id,
+            Observation.id > after,
+            ~Observation.deleted,
+            ~Observation.failed,
+        )
+        .order_by(Observation.id)
+    )
+    return session.execute(query).all()
+
+
+def keep(session: Session, experiment_id: int, name: str, finding: Mapping[str, Any]) -> None:
+    """Keep a finding, unless somebody holds the experiment: it can be found again.
+
+    Args:
+        session: to work with.
+        experiment_id: whose.
+        name: `BEST` or `EFFICIENT`.
+        finding: with at least `rewrites`, `digest` and `upto`.
+    """
+    free = (
+        select(Experiment.id)
+        .where(Experiment.id == experiment_id, Experiment.rewrites == finding["rewrites"])
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    before = func.coalesce(Experiment.summary, literal({}, JSONB))
+    session.execute(
+        update(Experiment)
+        .where(Experiment.id == free.scalar_subquery())
+        .values(summary=before.op("||")(literal({name: dict(finding)}, JSONB)))
+        .execution_options(synchronize_session=False)
+    )
