@@ -35,6 +35,7 @@ def experiment(row: tables.Experiment, progress: Progress) -> experiments.Experi
         observation_budget=spec.observation_budget,
         parallel_bandwidth=spec.parallel_bandwidth,
         num_solutions=spec.num_solutions,
+        suggestion_ttl_seconds=spec.suggestion_ttl_seconds,
         early_stopping=_early_stopping(spec.early_stopping),
         metadata=row.metadata_,
         progress=_progress(progress, spec),
@@ -123,15 +124,17 @@ def _progress(progress: Progress, spec: ExperimentSpec) -> experiments.Progress:
     )
 
 
-def suggestion(row: tables.Suggestion, spec: ExperimentSpec) -> suggestions.Suggestion:
-    """A suggestion that was handed out."""
+def suggestion(
+    row: tables.Suggestion, spec: ExperimentSpec, *, lapsed: bool = False
+) -> suggestions.Suggestion:
+    """A suggestion that was handed out; `lapsed` when its lease is over by the database's clock."""
     opened = row.opened or row.computed
     age = (opened - row.computed).total_seconds()
     return suggestions.Suggestion(
         id=str(row.id),
         experiment=str(row.experiment_id),
         assignments=_assignments(row.assignments, spec),
-        state="open" if row.state == "open" else "closed",
+        state="lapsed" if lapsed else row.state,  # type: ignore[arg-type]  # it was handed out
         created=_seconds(opened),
         deleted=row.deleted,
         metadata=row.metadata_,
@@ -139,6 +142,10 @@ def suggestion(row: tables.Suggestion, spec: ExperimentSpec) -> suggestions.Sugg
         observations_seen=row.observations_seen,
         model_age_seconds=max(0.0, round(age, 3)) if row.source == "model" else None,
         explanation=row.explanation or None,
+        worker_id=row.worker_id,
+        lease_seconds=row.lease_seconds,
+        lease_expires=None if row.lease_expires is None else row.lease_expires.timestamp(),
+        attempt=row.attempt,
     )
 
 
@@ -151,6 +158,7 @@ def observation(row: tables.Observation, spec: ExperimentSpec) -> observations.O
         assignments=_assignments(row.assignments, spec),
         values=_values(row),
         failed=row.failed,
+        failure_kind=("transient" if row.transient else "infeasible") if row.failed else None,
         metadata=row.metadata_,
         created=_seconds(row.created),
     )

@@ -89,6 +89,7 @@ class Observation(Measured):
     experiment: str
     suggestion: str | None
     failed: bool
+    failure_kind: str | None
     created: int
 
 

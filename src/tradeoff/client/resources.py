@@ -307,6 +307,7 @@ class Experiment(View):
     observation_budget: int | None
     parallel_bandwidth: int | None
     num_solutions: int | None
+    suggestion_ttl_seconds: float | None
     early_stopping: dict[str, Any] | None
     metadata: dict[str, Any] | None
 
@@ -410,6 +411,10 @@ class Suggestion(View):
     observations_seen: int
     model_age_seconds: float | None
     explanation: dict[str, Any] | None
+    worker_id: str | None
+    lease_seconds: float | None
+    lease_expires: float | None
+    attempt: int
 
     def __init__(self, client: Connection, body: dict[str, Any]) -> None:
         super().__init__(body)

@@ -104,6 +104,8 @@ def _changed_spec(experiment: tables.Experiment, changes: Mapping[str, Any]) -> 
     spec = experiment.spec
     if "parallel_bandwidth" in changes:
         spec = spec_changes.change_bandwidth(spec, changes["parallel_bandwidth"])
+    if "suggestion_ttl_seconds" in changes:
+        spec = spec_changes.change_suggestion_ttl(spec, changes["suggestion_ttl_seconds"])
     if changes.get("observation_budget") is not None:
         spec = spec_changes.change_budget(spec, changes["observation_budget"])
     if "early_stopping" in changes:

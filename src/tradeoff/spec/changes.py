@@ -49,6 +49,15 @@ def change_bandwidth(spec: ExperimentSpec, bandwidth: int | None) -> ExperimentS
     return _rebuilt(spec, parallel_bandwidth=bandwidth)
 
 
+def change_suggestion_ttl(spec: ExperimentSpec, seconds: float | None) -> ExperimentSpec:
+    """The spec with another time for which open suggestions are waited for; `None`: the usual.
+
+    Raises:
+        BadInput: when it is no positive number, or over the limit.
+    """
+    return _rebuilt(spec, suggestion_ttl_seconds=seconds)
+
+
 def change_early_stopping(spec: ExperimentSpec, rule: EarlyStopping | None) -> ExperimentSpec:
     """The spec with another rule for stopping trainings early; `None` stops none."""
     return _rebuilt(spec, early_stopping=rule)

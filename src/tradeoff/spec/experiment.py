@@ -17,6 +17,7 @@ from tradeoff.spec.values import (
     MAX_INTEGER,
     Frozen,
     PositiveInteger,
+    Seconds,
     Value,
     check_text,
     shown,
@@ -54,6 +55,9 @@ class ExperimentSpec(Frozen):
     """How many trainings run at once; a hint, not enforced."""
     num_solutions: PositiveInteger | None = None
     """How many different good configurations are wanted, for one optimized metric."""
+    suggestion_ttl_seconds: Seconds | None = None
+    """How long an open suggestion is waited for when nobody reports on it; later reports are
+    taken all the same. `null` is 604800, a week."""
     early_stopping: EarlyStopping | None = None
     """Tell trainings that report checkpoints when they can no longer become one of the best;
     `{}` takes the defaults, `null` is off."""

@@ -19,6 +19,8 @@ MAX_MAGNITUDE = 1e150
 #: The largest integer that every JSON reader keeps exactly.
 MAX_INTEGER = 2**53 - 1
 MAX_NAME_LENGTH = 100
+#: Ten years: whoever waits longer waits for ever.
+MAX_SECONDS = 10 * 365 * 86_400
 
 
 #: Callers write JSON, whatever we are written in.
@@ -107,7 +109,21 @@ def check_name(value: Any) -> str:
     return name
 
 
+def check_duration(value: float) -> float:
+    """Seconds, when they are more than none and at most ten years.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not 0 < value <= MAX_SECONDS:
+        raise ValueError(
+            f"must be a positive number of seconds, at most {MAX_SECONDS:g}, not {value:g}"
+        )
+    return value
+
+
 Number = Annotated[float, BeforeValidator(check_number)]
+Seconds = Annotated[Number, AfterValidator(check_duration)]
 Integer = Annotated[int, BeforeValidator(check_integer)]
 PositiveInteger = Annotated[Integer, AfterValidator(check_positive)]
 Text = Annotated[str, BeforeValidator(check_text)]

@@ -11,7 +11,7 @@ from tradeoff.api.wire.observations import Observation
 from tradeoff.api.wire.queries import Fetch, Listing, Query, QueryFlag, QueryId, UnixSeconds
 from tradeoff.spec import stopping
 from tradeoff.spec.experiment import ExperimentSpec
-from tradeoff.spec.values import Name, Number, PositiveInteger, shown
+from tradeoff.spec.values import Name, Number, PositiveInteger, Seconds, shown
 
 
 def _refuse_budget(value: Any) -> None:
@@ -136,6 +136,8 @@ class ExperimentUpdate(Request):
     """Not for experiments: give an `observation_budget`."""
     parallel_bandwidth: PositiveInteger | None = None
     """How many trainings run at once; `null` clears it."""
+    suggestion_ttl_seconds: Seconds | None = None
+    """How long an open suggestion is waited for; `null` is 604800, a week."""
     early_stopping: stopping.EarlyStopping | None = None
     """When trainings are told to stop, replaced as a whole; `null` stops none."""
     metadata: Metadata | None = None
@@ -322,6 +324,8 @@ class Experiment(Answer):
     observation_budget: int | None
     parallel_bandwidth: int | None
     num_solutions: int | None
+    suggestion_ttl_seconds: float | None
+    """How long an open suggestion is waited for; `null` is 604800, a week."""
     early_stopping: EarlyStopping | None
     """When trainings that report checkpoints are told to stop; `null` stops none."""
     metadata: dict[str, str | int | float] | None

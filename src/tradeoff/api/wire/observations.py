@@ -15,6 +15,7 @@ from tradeoff.spec.values import Number, shown
 
 MAX_BATCH = 2_500
 
+FailureKind = Literal["infeasible", "transient"]
 Stddev = Annotated[Number, Field(ge=0)]
 
 
@@ -67,13 +68,20 @@ class ObservationCreate(Create):
     values: list[MetricEvaluation] | None = None
     """One evaluation for each metric of the experiment."""
     failed: Flag = False
-    """The configuration could not be evaluated: its region will be avoided."""
+    """The configuration could not be evaluated."""
+    failure_kind: FailureKind | None = None
+    """Why it failed. `infeasible`, the default: it cannot be evaluated, and its region will be
+    avoided. `transient`: the machine died or the like; nothing is learnt, and the configuration
+    is suggested again, twice at most."""
     value: Number | None = None
     """The value, for an experiment with one metric: short for `values`."""
     value_stddev: Stddev | None = None
     """The standard deviation of `value`."""
     metadata: Metadata | None = None
     """Your own notes: up to 100 keys, each with a number or a string of up to 500 characters."""
+    dedupe: Flag = True
+    """Without an `Idempotency-Key`: take a report on a suggestion that equals one of the last ten
+    minutes for a retry of it, and answer with that one. `false` stores a second measurement."""
     task: Any = None
     """Ignored: multitask experiments are not supported yet."""
     no_optimize: Flag = False
@@ -87,6 +95,8 @@ class ObservationCreate(Create):
             raise ValueError("task: must be absent when a suggestion is given")
         if self.failed and (self.values or self.value is not None):
             raise ValueError("values: a failed observation has none")
+        if self.failure_kind is not None and not self.failed:
+            raise ValueError("failure_kind: only an observation with failed: true has one")
         if self.value_stddev is not None and self.value is None:
             raise ValueError("value_stddev: needs a value")
         if self.value is not None and self.values:
@@ -140,6 +150,10 @@ class ObservationBatch(Create):
 
     observations: Annotated[list[ObservationCreate], Field(max_length=MAX_BATCH)]
     """At most 2500, in the order in which they will be answered."""
+    dedupe: Flag = True
+    """Without an `Idempotency-Key`: take each report on a suggestion that equals one of the last
+    ten minutes for a retry of it. `false` stores all of
+    them."""
     dry_run: Flag = False
     """Check them and store nothing."""
     no_optimize: Flag = False
@@ -163,6 +177,8 @@ class ObservationUpdate(Request):
     """The standard deviation of `value`."""
     failed: Flag = False
     """`true` turns the observation into a failure, `false` together with `values` back."""
+    failure_kind: FailureKind | None = None
+    """Whether the failure was `infeasible` or `transient` after all; `null` changes nothing."""
     metadata: Metadata | None = None
     """Your own notes, replaced as a whole; `null` clears them."""
     task: Annotated[None, BeforeValidator(refuse_task)] = None
@@ -189,6 +205,7 @@ class ObservationUpdate(Request):
             "assignments",
             "values",
             "failed",
+            "failure_kind",
             "metadata",
         }
         changes = {name: getattr(self, name) for name in sorted(given)}
@@ -237,6 +254,8 @@ class Observation(Answer):
     values: list[Evaluation]
     """Ordered by metric name; empty when failed."""
     failed: bool
+    failure_kind: FailureKind | None
+    """`infeasible`: its region is avoided. `transient`: nothing was learnt. `null`: no failure."""
     metadata: dict[str, str | int | float] | None
     created: int
 

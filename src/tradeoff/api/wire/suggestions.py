@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
 from tradeoff.api.wire.base import Answer, Create, Metadata, Request
 from tradeoff.api.wire.observations import check_assignments, refuse_task
 from tradeoff.api.wire.queries import ListingById, Query, QueryFlag, check_ids
+from tradeoff.spec.values import Number, check_text, shown
+
+#: What a header can carry as well; no blank at either end, which a header would lose.
+WORKER_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,98}[\x21-\x7e])?")
+MIN_LEASE_SECONDS, MAX_LEASE_SECONDS = 1, 604_800
+State = Literal["open", "lapsed", "closed"]
+
+
+def check_worker_id(value: Any) -> str:
+    """The name of a worker.
+
+    Raises:
+        ValueError: unless it has 1 to 100 printable ASCII characters.
+    """
+    if not WORKER_ID.fullmatch(check_text(value)):
+        raise ValueError(f"must have 1 to 100 printable ASCII characters, not {shown(value)}")
+    return str(value)
+
+
+def _check_lease(value: float) -> float:
+    if not MIN_LEASE_SECONDS <= value <= MAX_LEASE_SECONDS:
+        raise ValueError(
+            f"must be between {MIN_LEASE_SECONDS} and {MAX_LEASE_SECONDS} seconds, not {value:g}"
+        )
+    return value
+
+
+WorkerId = Annotated[str, BeforeValidator(check_worker_id)]
+LeaseSeconds = Annotated[Number, AfterValidator(_check_lease)]
 
 
 class SuggestionCreate(Create):
@@ -22,6 +52,13 @@ class SuggestionCreate(Create):
     bounds."""
     metadata: Metadata | None = None
     """Your own notes: up to 100 keys, each with a number or a string of up to 500 characters."""
+    worker_id: WorkerId | None = None
+    """Who asks, by a name that outlives the process, such as the host's. As long as this worker
+    has not reported, asking gives it the same suggestion again."""
+    lease_seconds: LeaseSeconds | None = None
+    """After so long without a word from its worker the suggestion is no longer waited for, and
+    its configuration may be suggested anew. Absent: it is waited for until the experiment's
+    `suggestion_ttl_seconds`."""
     task: Annotated[None, BeforeValidator(refuse_task)] = None
     """Multitask experiments are not supported yet."""
 
@@ -35,6 +72,8 @@ class SuggestionUpdate(Request):
 
     metadata: Metadata | None = None
     """Your own notes, replaced as a whole; `null` clears them."""
+    lease_seconds: LeaseSeconds | None = None
+    """Renew the lease, from now on of this length; `null` gives it up, and it never lapses."""
 
 
 class SuggestionList(ListingById):
@@ -65,8 +104,8 @@ class Suggestion(Answer):
     experiment: str
     assignments: dict[str, int | float | str]
     """What to train with: a value for each parameter and each conditional that is switched on."""
-    state: Literal["open", "closed"]
-    """`closed` once an observation named it."""
+    state: State
+    """`closed` once an observation named it; `lapsed` when its lease ran out before that."""
     created: int
     deleted: bool
     metadata: dict[str, str | int | float] | None
@@ -78,3 +117,11 @@ class Suggestion(Answer):
     """How long it had been ready when it was handed out; `null` when no model made it."""
     explanation: dict[str, Any] | None
     """Why this point: what the model expects there."""
+    worker_id: str | None
+    """Who holds it, when whoever asked said so."""
+    lease_seconds: float | None
+    """How long its worker may be silent; `null` without a lease."""
+    lease_expires: float | None
+    """When it lapses unless its worker makes a call before, in Unix seconds."""
+    attempt: int
+    """How often its configuration was handed out before and met a transient failure."""
