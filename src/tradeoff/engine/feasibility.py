@@ -63,6 +63,7 @@ class SuccessModel:
     """Probability of success at any point, learned from all observations.
 
     Attributes:
+        X: `n x D`, all observations.
         warm: what to start from next time.
     """
 
@@ -75,6 +76,7 @@ class SuccessModel:
             layout: which lengthscale each column has.
             warm: the last fit, if there was one.
         """
+        self.X = X
         labels = torch.where(failed, -1.0, 1.0).to(X)
         refit = warm is None or _is_stale(warm, len(X), layout)
         if refit:

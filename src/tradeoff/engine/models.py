@@ -230,6 +230,20 @@ class SurrogateModel:
         mean = (k @ self.alpha)[..., 0] + self.constant
         return mean, (1.0 - (V * V).sum(-1)).clamp_min(1e-10)
 
+    def leave_one_out(self, Y: Tensor) -> tuple[Tensor, Tensor]:
+        """Each value predicted from the others, noise included [Rasmussen2006, 5.10 to 5.12].
+
+        The hyperparameters and the constant stay as they were fitted to all of them.
+
+        Args:
+            Y: `n x m`, the values that the model was given.
+
+        Returns:
+            Mean and variance, each `m x n`.
+        """
+        precision = (self.inverse_factor**2).sum(-2)  # m x n, diagonal of the inverse covariance
+        return Y.T - self.alpha[..., 0] / precision, 1 / precision
+
 
 class ConditionedModel:
     """A surrogate that also knows, in `S` jointly sampled versions, the metrics at some points.

@@ -1,0 +1,132 @@
+"""How much each parameter matters, and how far the models can be trusted.
+
+Importance is the total effect of a parameter [Sobol2001]: the share of what a model predicts over
+the whole space that changes when this parameter alone is drawn anew, interactions included. It is
+estimated after [Jansen1999] on the surrogate that chooses the suggestions, so few observations
+suffice, and a parameter that is switched off half of the time counts half. Shares are scaled to
+sum to one, as SigOpt's importances do.
+
+Trust is told by leaving out one observation at a time and predicting it from the others, which
+costs no refit of a Gaussian process [Rasmussen2006, equations 5.10 to 5.12].
+
+References:
+    [Jansen1999] M. J. W. Jansen. Analysis of variance designs for model output. Computer Physics
+        Communications, 1999.
+    [Rasmussen2006] C. E. Rasmussen, C. K. I. Williams. Gaussian processes for machine learning.
+        MIT Press, 2006.
+    [Sobol2001] I. M. Sobol'. Global sensitivity indices for nonlinear mathematical models and their
+        Monte Carlo estimates. Mathematics and Computers in Simulation, 2001.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import qmc
+
+from tradeoff.engine.device import tensor
+from tradeoff.engine.feasibility import SuccessModel
+from tradeoff.engine.models import SurrogateModel
+from tradeoff.engine.space import Space
+
+Array = npt.NDArray[np.float64]
+#: From `n x width` rows of `X` to `n x k` predictions.
+Predict = Callable[[Array], Array]
+
+#: Pairs of points that an effect is averaged over; a share is then good to about 0.02.
+PAIRS = 1_024
+#: Less variance than this, relative to the prior's, is none: all parameters matter the same.
+NO_VARIANCE = 1e-9
+#: Half-width of a 95 % interval, in standard deviations.
+TWO_SIDED = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How well one metric was predicted at observations that were left out.
+
+    Attributes:
+        observations: how many were left out, one at a time.
+        explained: share of the variance that the predictions explain, at most 1; below 0 the
+            average would have been a better prediction.
+        coverage: share of the observations inside their 95 % interval; 0.95 is right.
+    """
+
+    observations: int
+    explained: float
+    coverage: float
+
+
+def importances(space: Space, predict: Predict, *, seed: int) -> Array:
+    """Total effects of each dimension on each prediction, scaled to sum to one.
+
+    Args:
+        space: the search space.
+        predict: the mean of a model, for `k` quantities at once.
+        seed: fixes the points.
+
+    Returns:
+        `k x p`, one row per quantity; equal shares where the model is constant.
+    """
+    p = len(space.dimensions)
+    both = qmc.Sobol(2 * p, scramble=True, seed=seed).random(PAIRS)
+    A, B = both[:, :p], both[:, p:]
+    here = predict(space.from_unit(A))  # PAIRS x k
+    effects = np.empty((here.shape[1], p))
+    for index in range(p):
+        changed = A.copy()
+        changed[:, index] = B[:, index]
+        there = predict(space.from_unit(changed))
+        effects[:, index] = 0.5 * ((here - there) ** 2).mean(axis=0)
+    total = effects.sum(axis=1, keepdims=True)
+    flat = total[:, 0] <= NO_VARIANCE
+    return np.where(flat[:, None], 1.0 / p, effects / np.where(flat[:, None], 1.0, total))
+
+
+def of_metrics(space: Space, model: SurrogateModel, *, seed: int) -> Array:
+    """`m x p`: how much each dimension matters for each metric; see `importances`."""
+
+    def predict(X: Array) -> Array:
+        with torch.no_grad():
+            mean, _ = model.predict(tensor(X, model.X.device))
+        return np.asarray(mean.T.cpu().numpy())
+
+    return importances(space, predict, seed=seed)
+
+
+def of_failure(space: Space, model: SuccessModel, *, seed: int) -> Array:
+    """`p`: how much each dimension matters for success; see `importances`."""
+
+    def predict(X: Array) -> Array:
+        with torch.no_grad():
+            log_probability = model.log_probability(tensor(X, model.X.device))
+        return np.asarray(log_probability.exp().cpu().numpy())[:, None]
+
+    return np.asarray(importances(space, predict, seed=seed)[0])
+
+
+def calibrations(model: SurrogateModel, Y: Array) -> list[Calibration]:
+    """How well each metric's model predicts what it was not shown.
+
+    Args:
+        model: fitted to `Y`.
+        Y: `n x m`, the values that the model was given.
+    """
+    mean, variance = model.leave_one_out(tensor(Y, model.X.device))
+    errors = Y - mean.T.cpu().numpy()
+    inside = np.abs(errors) <= TWO_SIDED * variance.T.sqrt().cpu().numpy()
+    spread = ((Y - Y.mean(axis=0)) ** 2).sum(axis=0)
+    missed = (errors**2).sum(axis=0)
+    return [
+        Calibration(
+            observations=len(Y),
+            # Of a constant metric there is nothing to explain.
+            explained=1.0 - float(missed[k] / spread[k]) if spread[k] > NO_VARIANCE else 1.0,
+            coverage=float(inside[:, k].mean()),
+        )
+        for k in range(Y.shape[1])
+    ]
