@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,6 +20,29 @@ def test_sequence_is_one_however_it_is_cut(name: str) -> None:
 
     assert [point for part in parts for point in part] == whole
     assert design.space_filling(spec, seed=4, start=0, count=100) != whole
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_far_point_is_the_one_that_going_through_the_sequence_meets(name: str) -> None:
+    space = Space(ALL[name])
+    passed = itertools.islice(design.sequence(space, seed=5), 1_500)
+    slowly = space.decode(np.array(list(passed)))
+
+    for start, count in ((0, 1), (0, 9), (1, 4), (63, 3), (64, 1), (700, 33), (1_490, 10), (7, 0)):
+        points = design.space_filling(ALL[name], seed=5, start=start, count=count)
+        assert points == slowly[start : start + count]
+
+
+def test_the_sequence_is_the_one_it_always_was() -> None:
+    """Experiments that go on after an upgrade must not meet their points again."""
+    spec = spec_of(double("x"), integer("k", 1, 9), category("c", "u", "v"))
+
+    points = design.space_filling(spec, seed=7, start=10_000, count=2)
+
+    assert points == [
+        {"c": "v", "k": 5, "x": pytest.approx(0.052155109122395515)},
+        {"c": "u", "k": 2, "x": pytest.approx(0.5437210453674197)},
+    ]
 
 
 @pytest.mark.parametrize("name", ALL)

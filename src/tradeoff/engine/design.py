@@ -73,11 +73,16 @@ def space_filling(
 ) -> list[dict[str, Value]]:
     """Points `start` to `start + count - 1` of the space-filling sequence.
 
-    Conditions and linear constraints hold, priors shape the density.
+    Conditions and linear constraints hold, priors shape the density. Where no two points can be
+    alike the first `start` of them are passed over, drawn at once when there are linear
+    constraints; elsewhere they are all looked at, one after the other.
     """
     space = Space(spec)
-    rows = itertools.islice(sequence(space, seed=seed), start, start + count)
-    return space.decode(np.array(list(rows)).reshape(-1, space.width))
+    rows = None if _may_repeat(space) else _sobol_range(space, seed, start, start + count)
+    if rows is None:
+        points = itertools.islice(sequence(space, seed=seed), start, start + count)
+        rows = np.array(list(points)).reshape(-1, space.width)
+    return space.decode(rows)
 
 
 def random_points(
@@ -115,7 +120,8 @@ def sequence(space: Space, *, seed: int) -> Iterator[Array]:
     """The endless space-filling sequence, as rows of `X`."""
     yielded: list[Array] = []
     seen: set[bytes] = set()
-    for row in itertools.chain(_sobol_rows(space, seed), _late_rows(space, seed)):
+    sobol_rows = itertools.chain.from_iterable(_sobol_blocks(space, seed))
+    for row in itertools.chain(sobol_rows, _late_rows(space, seed)):
         key = row_key(row)
         if key not in seen:
             seen.add(key)
@@ -181,24 +187,70 @@ def _grid_levels(spec: ExperimentSpec) -> list[tuple[Value, ...]]:
     return [values or () for values in levels]
 
 
-def _sobol_rows(space: Space, seed: int) -> Iterator[Array]:
+def _may_repeat(space: Space) -> bool:
+    """Whether two different Sobol points can be one row of `X`.
+
+    A real that is always there tells all of them apart; a prior may crowd its values together.
+    """
+    return not any(
+        dimension.kind == "real"
+        and not dimension.conditions
+        and dimension.parameter is not None
+        and dimension.parameter.prior is None
+        for dimension in space.dimensions
+    )
+
+
+def _sobol_range(space: Space, seed: int, start: int, stop: int) -> Array | None:
+    """Rows `start` to `stop - 1` of the sequence of a space whose points never repeat.
+
+    Returns:
+        `n x width`; `None` when the Sobol points end before `stop`.
+    """
+    if not len(space.offsets):
+        engine = _sobol(space, seed)
+        if start == 0:
+            # SciPy warns when the first draw is no power of two.
+            V = engine.random(1 << max(stop - 1, 0).bit_length())[:stop]
+        else:
+            V = engine.fast_forward(start).random(stop - start)
+        return space.from_unit(V, priors=True)
+    wanted: list[Array] = []
+    position = 0
+    for block in _sobol_blocks(space, seed):
+        wanted.append(block[max(start - position, 0) : max(stop - position, 0)])
+        position += len(block)
+        if position >= stop:
+            return np.concatenate(wanted)
+    return None
+
+
+def _sobol(space: Space, seed: int) -> qmc.Sobol:
+    return qmc.Sobol(len(space.dimensions), scramble=True, seed=np.random.default_rng(seed))
+
+
+def _sobol_blocks(space: Space, seed: int) -> Iterator[Array]:
     """Sobol points that meet the constraints; ends when next to none do, or all are known.
 
     The yield is looked at only after fixed numbers of draws, so the sequence does not depend on
     how much of it is asked for.
     """
-    engine = qmc.Sobol(len(space.dimensions), scramble=True, seed=np.random.default_rng(seed))
+    engine = _sobol(space, seed)
     drawn, accepted, size = 0, 0, 64
+    may_repeat = _may_repeat(space)
     known: set[bytes] = set()
     while drawn < CHECK_YIELD_AFTER or accepted > LEAST_YIELD * drawn:
         X = space.from_unit(engine.random(size), priors=True)
         drawn += size
         size = drawn
         X = X[space.meets_constraints(X)]
-        keys = {row_key(row) for row in X} - known
-        known |= keys
-        accepted += len(keys)
-        yield from X
+        if may_repeat:
+            keys = {row_key(row) for row in X} - known
+            known |= keys
+            accepted += len(keys)
+        else:
+            accepted += len(X)
+        yield X
         if len(known) >= space.size:
             return
 
