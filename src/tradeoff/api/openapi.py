@@ -39,6 +39,7 @@ PATH_PARAMETERS = {
     "experiment": "Number of the experiment.",
     "suggestion": "Number of the suggestion.",
     "observation": "Number of the observation.",
+    "checkpoint": "Number of the checkpoint.",
     "token": "`self`: the token that the request carries.",
 }
 #: What can go wrong anywhere, and the word for it.

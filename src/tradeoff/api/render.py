@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from tradeoff.api.wire import accounts, experiments, observations, suggestions
+from tradeoff.api.wire import accounts, checkpoints, experiments, observations, suggestions
 from tradeoff.service.progress import Progress
 from tradeoff.spec import constraints, metrics, parameters, stopping
 from tradeoff.spec.experiment import ExperimentSpec
@@ -161,6 +161,24 @@ def observation(row: tables.Observation, spec: ExperimentSpec) -> observations.O
         failure_kind=("transient" if row.transient else "infeasible") if row.failed else None,
         metadata=row.metadata_,
         created=_seconds(row.created),
+    )
+
+
+def checkpoint(row: tables.Checkpoint) -> checkpoints.Checkpoint:
+    """What a training had measured at one moment."""
+    return checkpoints.Checkpoint(
+        id=str(row.id),
+        experiment=str(row.experiment_id),
+        suggestion=str(row.suggestion_id),
+        step=row.step,
+        values=[
+            observations.Evaluation(name=key or None, value=value, value_stddev=None)
+            for key, value in sorted(row.values.items())
+        ],
+        metadata=row.metadata_,
+        created=_seconds(row.created),
+        should_stop=row.should_stop,
+        stopping_reasons=row.stopping_reasons,
     )
 
 

@@ -5,7 +5,8 @@ query and answer look like:
 
     session, principal, secret     who asks, and the transaction to work in
     client, experiment,            rows named by the path, found and permitted already
-    suggestion, observation, token
+    suggestion, observation,
+    checkpoint, token
     body, query                    wire models, validated after the rows were found
     accept_stale                   the function may give `None` while this is false: not yet
 
@@ -29,7 +30,7 @@ from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Query
 
 #: The rows that a path can name; each but `client` and `token` is looked up with its experiment.
-ROWS = ("client", "token", "experiment", "suggestion", "observation")
+ROWS = ("client", "token", "experiment", "suggestion", "observation", "checkpoint")
 ARGUMENTS = frozenset({*ROWS, "session", "principal", "secret", "body", "query", "accept_stale"})
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

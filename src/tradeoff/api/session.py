@@ -32,7 +32,7 @@ from tradeoff.api.wire.base import MAX_ID, Answer
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.errors import BadInput, NotFound
 from tradeoff.service import access
-from tradeoff.store import idempotency, observations, suggestions
+from tradeoff.store import checkpoints, idempotency, observations, suggestions
 from tradeoff.store.database import Database, Session
 from tradeoff.store.listening import Listener, Watch
 
@@ -261,6 +261,8 @@ def _find_rows(
             row = access.get_experiment(session, principal, number, write=route.writes)
         elif placeholder == "suggestion":
             row = suggestions.get(session, rows["experiment"].id, number)
+        elif placeholder == "checkpoint":
+            row = checkpoints.get(session, rows["suggestion"].id, number)
         else:
             row = observations.get(session, rows["experiment"].id, number)
         rows[placeholder] = row

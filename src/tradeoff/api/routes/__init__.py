@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tradeoff.api.routes import (
     best_assignments,
+    checkpoints,
     clients,
     experiments,
     observations,
@@ -20,6 +21,7 @@ WRITE = Permission.WRITE
 
 EXPERIMENT = "/v1/experiments/{experiment}"
 SUGGESTION = EXPERIMENT + "/suggestions/{suggestion}"
+CHECKPOINTS = SUGGESTION + "/checkpoints"
 OBSERVATION = EXPERIMENT + "/observations/{observation}"
 
 #: A full batch is 2,500 observations.
@@ -38,6 +40,9 @@ ROUTES = (
     Route("GET", SUGGESTION, suggestions.fetch, READ),
     Route("PUT", SUGGESTION, suggestions.update, WRITE),
     Route("DELETE", SUGGESTION, suggestions.delete, WRITE),
+    Route("POST", CHECKPOINTS, checkpoints.create, WRITE),
+    Route("GET", CHECKPOINTS, checkpoints.fetch_list, READ),
+    Route("GET", CHECKPOINTS + "/{checkpoint}", checkpoints.fetch, READ),
     Route("POST", EXPERIMENT + "/observations", observations.create, WRITE),
     Route(
         "POST",
