@@ -279,6 +279,31 @@ def test_twins_at_the_same_moment_take_effect_once(api: Caller, base_url: str) -
     assert ok(api.get(path))["progress"]["observation_count"] == 1
 
 
+def test_twins_of_what_can_be_done_once_all_hear_that_it_was_done(
+    api: Caller, base_url: str
+) -> None:
+    """Whoever comes second finds the thing gone, since its twin deleted it."""
+    path = path_of(api.single())
+    observation = ok(api.post(f"{path}/observations", {"assignments": {"x": 0.5}, "value": 1}))
+    count = 8
+    barrier = threading.Barrier(count)
+
+    def delete(_: int) -> httpx.Response:
+        barrier.wait()
+        return httpx.delete(
+            f"{base_url}{path}/observations/{observation['id']}",
+            auth=(api.token, ""),
+            headers={"Idempotency-Key": "gone"},
+            timeout=30,
+        )
+
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        answers = list(pool.map(delete, range(count)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert ok(api.get(path))["progress"]["observation_count"] == 0
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\tbed", "ü".encode().decode("latin-1")])
 def test_a_key_that_is_none_is_refused(api: Caller, key: str) -> None:
     headers = httpx.Headers([(b"Idempotency-Key", key.encode("latin-1"))])

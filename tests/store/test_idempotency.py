@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text, update
 
 from tests.conftest import Account
 from tradeoff.errors import Conflict, Unprocessable
-from tradeoff.store import idempotency
+from tradeoff.store import accounts, idempotency
 from tradeoff.store.database import Database, Session
 from tradeoff.store.tables import IdempotencyKey, Token
 
@@ -27,107 +27,98 @@ def count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(IdempotencyKey)) or 0
 
 
+def find(session: Session, token_id: int, key: str) -> idempotency.Kept | None:
+    found = accounts.find_token(session, session.get_one(Token, token_id).hash, key)
+    assert found is not None
+    return found.kept
+
+
+def keep(session: Session, token_id: int, key: str, body: bytes = b"") -> bool:
+    return idempotency.keep(session, token_id, key, HASH, 200, body)
+
+
 def test_the_first_request_gets_no_answer_and_the_second_the_kept_one(
     session: Session, token_id: int
 ) -> None:
-    assert idempotency.claim(session, token_id, "k", HASH) is None
-    idempotency.keep(session, token_id, "k", 200, b'{"id": "1"}')
+    assert find(session, token_id, "k") is None
+    assert keep(session, token_id, "k", b'{"id": "1"}') is True
 
-    assert idempotency.claim(session, token_id, "k", HASH) == idempotency.Answer(
-        200, b'{"id": "1"}'
-    )
+    kept = find(session, token_id, "k")
+
+    assert kept == idempotency.Kept(HASH, 200, b'{"id": "1"}')
+    kept.check(HASH)
 
 
 def test_another_request_under_the_same_key_is_refused(session: Session, token_id: int) -> None:
-    idempotency.claim(session, token_id, "k", HASH)
+    keep(session, token_id, "k")
+    kept = find(session, token_id, "k")
+    assert kept is not None
 
     with pytest.raises(Unprocessable, match="Idempotency-Key"):
-        idempotency.claim(session, token_id, "k", b"other")
+        kept.check(b"other")
 
 
 def test_keys_of_different_tokens_are_different(session: Session, token_id: int) -> None:
     other = session.scalars(select(Token.id).where(Token.id != token_id)).first()
     assert other is not None
-    idempotency.claim(session, token_id, "k", HASH)
+    keep(session, token_id, "k")
 
-    assert idempotency.claim(session, other, "k", b"other") is None
-
-
-def test_a_key_given_back_is_free(session: Session, token_id: int) -> None:
-    idempotency.claim(session, token_id, "k", HASH)
-    idempotency.release(session, token_id, "k")
-
-    assert idempotency.claim(session, token_id, "k", b"other") is None
+    assert find(session, other, "k") is None
 
 
 def test_a_request_that_fails_leaves_its_key_free(shared_database: Database, token_id: int) -> None:
     def fail() -> None:
         with shared_database.transaction() as session:
-            idempotency.claim(session, token_id, "fails", HASH)
+            keep(session, token_id, "fails")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
 
     with shared_database.transaction() as session:
-        assert idempotency.claim(session, token_id, "fails", HASH) is None
-        session.rollback()
+        assert find(session, token_id, "fails") is None
 
 
-def test_a_twin_waits_for_the_first_and_gets_its_answer(
-    shared_database: Database, token_id: int
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_a_twin_waits_for_the_first_and_keeps_its_answer_if_that_one_failed(
+    shared_database: Database, token_id: int, succeeds: bool
 ) -> None:
-    claimed, begun = threading.Event(), threading.Event()
+    kept, begun = threading.Event(), threading.Event()
+    key = f"twins {succeeds}"
 
     def first() -> None:
         with shared_database.transaction() as session:
-            assert idempotency.claim(session, token_id, "twins", HASH) is None
-            claimed.set()
+            assert keep(session, token_id, key, b"first")
+            kept.set()
             begun.wait(5)
-            idempotency.keep(session, token_id, "twins", 200, b"first")
+            if not succeeds:
+                session.rollback()
 
-    def second() -> idempotency.Answer | None:
-        claimed.wait(5)
+    def second() -> bool:
+        kept.wait(5)
         with shared_database.transaction() as session:
+            assert find(session, token_id, key) is None
             begun.set()
-            return idempotency.claim(session, token_id, "twins", HASH)
+            return keep(session, token_id, key, b"second")
 
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.submit(first), pool.submit(second)
         one.result()
-        assert two.result() == idempotency.Answer(200, b"first")
-
-
-def test_a_twin_takes_over_when_the_first_fails(shared_database: Database, token_id: int) -> None:
-    claimed, begun = threading.Event(), threading.Event()
-
-    def first() -> None:
-        with shared_database.transaction() as session:
-            idempotency.claim(session, token_id, "heirs", HASH)
-            claimed.set()
-            begun.wait(5)
-            session.rollback()
-
-    def second() -> idempotency.Answer | None:
-        claimed.wait(5)
-        with shared_database.transaction() as session:
-            begun.set()
-            return idempotency.claim(session, token_id, "heirs", HASH)
-
-    with ThreadPoolExecutor(2) as pool:
-        one, two = pool.submit(first), pool.submit(second)
-        one.result()
-        assert two.result() is None
+        assert two.result() is not succeeds
+    with shared_database.transaction() as session:
+        found = find(session, token_id, key)
+        assert found is not None
+        assert found.body == (b"first" if succeeds else b"second")
 
 
 def test_a_twin_that_waits_too_long_is_a_conflict(shared_database: Database, token_id: int) -> None:
     def second() -> None:
         with shared_database.transaction() as session:
             session.execute(text("set local lock_timeout = '50ms'"))
-            idempotency.claim(session, token_id, "slow", HASH)
+            keep(session, token_id, "slow")
 
     with shared_database.transaction() as session:
-        idempotency.claim(session, token_id, "slow", HASH)
+        keep(session, token_id, "slow")
         with pytest.raises(Conflict):
             second()
         session.rollback()
@@ -136,13 +127,13 @@ def test_a_twin_that_waits_too_long_is_a_conflict(shared_database: Database, tok
 def test_old_keys_are_forgotten_in_bites(session: Session, token_id: int) -> None:
     before = count(session)
     for index in range(5):
-        idempotency.claim(session, token_id, f"old {index}", HASH)
+        keep(session, token_id, f"old {index}")
     session.execute(
         update(IdempotencyKey)
         .where(IdempotencyKey.key.like("old %"))
         .values(created=func.now() - idempotency.KEPT_FOR * 2)
     )
-    idempotency.claim(session, token_id, "new", HASH)
+    keep(session, token_id, "new")
 
     assert idempotency.purge(session, limit=3) == 3
     assert idempotency.purge(session, limit=3) == 2
@@ -152,7 +143,7 @@ def test_old_keys_are_forgotten_in_bites(session: Session, token_id: int) -> Non
 
 def test_two_purges_do_not_wait_for_each_other(shared_database: Database, token_id: int) -> None:
     with shared_database.transaction() as session:
-        idempotency.claim(session, token_id, "purged", HASH)
+        keep(session, token_id, "purged")
         session.execute(
             update(IdempotencyKey)
             .where(IdempotencyKey.key == "purged")

@@ -292,7 +292,19 @@ def test_clients_and_tokens(session: Session) -> None:
 
     assert accounts.get_client(session, client.id) is client
     assert client in accounts.list_clients(session)
-    assert accounts.find_token(session, b"x" * 32) == (token, client, False)
+    assert accounts.find_token(session, b"x" * 32) == accounts.Known(
+        token_id=token.id,
+        client_id=client.id,
+        organization_id=client.organization_id,
+        hash=b"x" * 32,
+        role="write",
+        development=False,
+        experiment_id=None,
+        revoked=None,
+        expired=False,
+        client_deleted=False,
+        kept=None,
+    )
     assert accounts.find_token(session, b"y" * 32) is None
     assert accounts.list_tokens(session, client.id) == [token]
     assert accounts.update_revoked(session, token.id) is True
@@ -322,4 +334,4 @@ def test_tokens_expire_by_the_databases_clock(
     found = accounts.find_token(session, b"z" * 32)
 
     assert found is not None
-    assert found[2] is expired
+    assert found.expired is expired

@@ -1,10 +1,11 @@
 """One way to run an act, from the request to the committed answer.
 
 The order is the promise. Malformed JSON is refused before anything is asked of the database.
-Then, in one transaction: the token; the `Idempotency-Key`; the rows that the path names, and
-whether they may be touched; the fields of the body; the act itself; the answer, serialized; and
-only then the commit and the reply. An answer that cannot be serialized therefore stores nothing,
-and a key, its effect and its answer are there together or not at all.
+Then, in one transaction: the token, and what the `Idempotency-Key` was answered before; the rows
+that the path names, and whether they may be touched; the fields of the body; the act itself; the
+answer, serialized, and kept under the key; and only then the commit and the reply. An answer that
+cannot be serialized therefore stores nothing, and a key, its effect and its answer are there
+together or not at all.
 
 All of it runs in one thread: a request never waits for a second thread while it holds one of the
 few connections.
@@ -30,9 +31,9 @@ from tradeoff.api import auth, bodies, errors
 from tradeoff.api.routing import Route
 from tradeoff.api.wire.base import MAX_ID, Answer
 from tradeoff.api.wire.pagination import Pagination
-from tradeoff.errors import BadInput, NotFound
+from tradeoff.errors import BadInput, Conflict, NotFound, TradeoffError
 from tradeoff.service import access
-from tradeoff.store import checkpoints, idempotency, observations, suggestions
+from tradeoff.store import checkpoints, idempotency, observations, projects, suggestions
 from tradeoff.store.database import Database, Session
 from tradeoff.store.listening import Listener, Watch
 
@@ -191,6 +192,10 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
+class _Twin(Exception):
+    """The same request took effect while this one was at work."""
+
+
 def run(database: Database, route: Route, call: Call, *, accept_stale: bool) -> Reply | None:
     """One act in one transaction.
 
@@ -203,26 +208,53 @@ def run(database: Database, route: Route, call: Call, *, accept_stale: bool) -> 
     Returns:
         The answer, committed; `None` when a route that waits has nothing to give yet.
     """
+    try:
+        return _act(database, route, call, accept_stale=accept_stale)
+    except (_Twin, TradeoffError) as error:
+        # What a twin has done may be the very reason why this one cannot do it again.
+        if call.key is None or (isinstance(error, TradeoffError) and error.status >= 500):
+            raise
+        reply = _recall(database, call)
+        if reply is None and isinstance(error, _Twin):
+            raise Conflict("Another request with this Idempotency-Key is at work.") from None
+        if reply is None:
+            raise
+        return reply
+
+
+def _act(database: Database, route: Route, call: Call, *, accept_stale: bool) -> Reply | None:
     with database.transaction() as session:
-        principal = access.authenticate(session, call.secret)
-        if call.key is not None:
-            kept = idempotency.claim(session, principal.token_id, call.key, call.digest)
-            if kept is not None:
-                return Reply(kept.body, kept.status, replayed=True)
+        principal, kept = access.recognise(session, call.secret, call.key)
+        if kept is not None:
+            return _replay(kept, call)
         arguments = _arguments(session, principal, route, call)
         if route.waits:
             arguments["accept_stale"] = accept_stale
         wanted = {name: arguments[name] for name in route.arguments}
         answer = route.handler(**wanted)
         if answer is None:
-            # What was enqueued stays; the key is free again for the next try.
-            if call.key is not None:
-                idempotency.release(session, principal.token_id, call.key)
             return None
         reply = Reply(_serialize(answer, route, getattr(arguments["query"], "fields", None)))
         if call.key is not None:
-            idempotency.keep(session, principal.token_id, call.key, reply.status, reply.body)
+            # A twin may wait from here to the commit, and then must hold nothing that we want.
+            session.flush()
+            if not idempotency.keep(
+                session, principal.token_id, call.key, call.digest, reply.status, reply.body
+            ):
+                raise _Twin
     return reply
+
+
+def _recall(database: Database, call: Call) -> Reply | None:
+    """What a twin of this request was answered, if it is there by now."""
+    with database.transaction() as session:
+        _, kept = access.recognise(session, call.secret, call.key)
+    return None if kept is None else _replay(kept, call)
+
+
+def _replay(kept: idempotency.Kept, call: Call) -> Reply:
+    kept.check(call.digest)
+    return Reply(kept.body, kept.status, replayed=True)
 
 
 def _arguments(
@@ -253,6 +285,9 @@ def _find_rows(
         name = call.names[placeholder]
         if placeholder == "token":
             rows["token"] = access.get_token(session, principal, name)
+            continue
+        if placeholder == "project":
+            rows["project"] = projects.get(session, rows["client"].id, name)
             continue
         number = _id(name, placeholder)
         if placeholder == "client":

@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass
 
 from tradeoff.errors import BadInput, NotAllowed, NotAuthenticated, NotFound
-from tradeoff.store import accounts, experiments, tables
+from tradeoff.store import accounts, experiments, idempotency, tables
 from tradeoff.store.database import Session
 
 TOKEN_PREFIX = "tdo_"
@@ -64,27 +64,39 @@ def authenticate(session: Session, secret: str | None) -> Principal:
         NotAuthenticated: without a token.
         NotAllowed: when it is unknown, revoked or expired.
     """
+    return recognise(session, secret, None)[0]
+
+
+def recognise(
+    session: Session, secret: str | None, key: str | None
+) -> tuple[Principal, idempotency.Kept | None]:
+    """The principal behind a token, and what their request of this key was answered before.
+
+    Raises:
+        NotAuthenticated: without a token.
+        NotAllowed: when it is unknown, revoked or expired.
+    """
     if not secret:
         raise NotAuthenticated
     digest = hash_secret(secret)
-    found = accounts.find_token(session, digest)
-    if found is None:
+    token = accounts.find_token(session, digest, key)
+    if token is None:
         raise NotAllowed("This API token is not known.", token_status="revoked")
-    token, client, is_expired = found
     if not hmac.compare_digest(token.hash, digest) or token.revoked is not None:
         raise NotAllowed("This API token was revoked.", token_status="revoked")
-    if is_expired:
+    if token.expired:
         raise NotAllowed("This API token has expired.", token_status="expired")
-    if client.deleted:
+    if token.client_deleted:
         raise NotAllowed("The client of this API token was deleted.", token_status="revoked")
-    return Principal(
-        token_id=token.id,
-        client_id=client.id,
-        organization_id=client.organization_id,
+    principal = Principal(
+        token_id=token.token_id,
+        client_id=token.client_id,
+        organization_id=token.organization_id,
         role=token.role,
         development=token.development,
         experiment_id=token.experiment_id,
     )
+    return principal, token.kept
 
 
 def require_write(principal: Principal) -> None:

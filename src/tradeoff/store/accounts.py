@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 
 from tradeoff.errors import NotFound
 from tradeoff.store.database import Session
-from tradeoff.store.tables import Client, Organization, Token
+from tradeoff.store.idempotency import Kept
+from tradeoff.store.tables import Client, IdempotencyKey, Organization, Token
 
 
 def insert_client(session: Session, *, name: str, organization_id: int | None = None) -> Client:
@@ -72,15 +74,89 @@ def insert_token(
     return token
 
 
-def find_token(session: Session, hash: bytes) -> tuple[Token, Client, bool] | None:
-    """The token with this hash, its client, and whether it is past its time."""
-    # ix_tokens_unique_hash
-    row = session.execute(
-        select(Token, Client, func.coalesce(Token.expires <= func.now(), False))
-        .join(Client, Client.id == Token.client_id)
-        .where(Token.hash == hash)
-    ).one_or_none()
-    return None if row is None else (row[0], row[1], row[2])
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A token that exists, and what is known of its holder; it may be of no more use.
+
+    Attributes:
+        token_id: of the token.
+        client_id: whose it is.
+        organization_id: whose client that is.
+        hash: SHA-256 of its secret.
+        role: `read`, `write` or `admin`.
+        development: it makes and reaches development experiments only.
+        experiment_id: the one experiment that it reaches; `None` for all of the client.
+        revoked: when it was revoked.
+        expired: it is past its time.
+        client_deleted: its client is no more.
+        kept: what a request of its was answered; see `find_token`.
+    """
+
+    token_id: int
+    client_id: int
+    organization_id: int
+    hash: bytes
+    role: str
+    development: bool
+    experiment_id: int | None
+    revoked: datetime.datetime | None
+    expired: bool
+    client_deleted: bool
+    kept: Kept | None
+
+
+# Every request asks this, so it is put together once. ix_tokens_unique_hash, pk_idempotency_keys
+_tokens, _clients, _keys = Token.__table__.c, Client.__table__.c, IdempotencyKey.__table__.c
+_FIND_TOKEN = (
+    select(
+        _tokens.id,
+        _tokens.client_id,
+        _clients.organization_id,
+        _tokens.hash,
+        _tokens.role,
+        _tokens.development,
+        _tokens.experiment_id,
+        _tokens.revoked,
+        func.coalesce(_tokens.expires <= func.now(), False).label("expired"),
+        _clients.deleted,
+        _keys.request_hash,
+        _keys.status,
+        _keys.answer,
+    )
+    .join_from(Token.__table__, Client.__table__, _clients.id == _tokens.client_id)
+    .outerjoin(
+        IdempotencyKey.__table__,
+        and_(_keys.token_id == _tokens.id, _keys.key == bindparam("key")),
+    )
+    .where(_tokens.hash == bindparam("hash"))
+)
+
+
+def find_token(session: Session, hash: bytes, key: str | None = None) -> Known | None:
+    """The token with this hash.
+
+    Args:
+        session: to ask with.
+        hash: SHA-256 of a secret.
+        key: of a request; what it was answered before comes along.
+    """
+    row = session.connection().execute(_FIND_TOKEN, {"hash": hash, "key": key}).one_or_none()
+    if row is None:
+        return None
+    kept = None if row.status is None else Kept(row.request_hash, row.status, row.answer)
+    return Known(
+        token_id=row.id,
+        client_id=row.client_id,
+        organization_id=row.organization_id,
+        hash=row.hash,
+        role=row.role,
+        development=row.development,
+        experiment_id=row.experiment_id,
+        revoked=row.revoked,
+        expired=row.expired,
+        client_deleted=row.deleted,
+        kept=kept,
+    )
 
 
 def get_token(session: Session, token_id: int) -> Token:
