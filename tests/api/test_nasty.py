@@ -222,6 +222,15 @@ SPECIFIED: dict[str, Any] = (
         "metrics as object": {"metrics": {}},
         "a name of spaces": {"name": "   "},
         "a name as list": {"name": ["a"]},
+        "early stopping as text": {"early_stopping": "yes"},
+        "early stopping as boolean": {"early_stopping": True},
+        "early stopping of what is unknown": {"early_stopping": {"patience": 3}},
+        "early stopping with no trainings": {"early_stopping": {"min_trainings": 0}},
+        "early stopping at a negative step": {"early_stopping": {"min_step": -1}},
+        "early stopping at a huge step": {"early_stopping": {"min_step": HUGE}},
+        "early stopping with certainty": {"early_stopping": {"confidence": 1}},
+        "early stopping with a text": {"early_stopping": {"confidence": "0.9"}},
+        "early stopping with null": {"early_stopping": {"confidence": None}},
         "a huge name": {"name": HUGE},
         "a state as list": {"state": []},
     }
@@ -250,6 +259,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "experiments.update": {},
     "suggestions.create": {},
     "suggestions.update": {},
+    "checkpoints.create": {"values": values()},
     "observations.create": {"assignments": ASSIGNMENTS, "values": values()},
     "observations.create_batch": {},
     "observations.update": {},
@@ -261,6 +271,21 @@ LAID_OVER: dict[str, dict[str, Any]] = {
     "experiments.update": TWISTED | SPECIFIED,
     "suggestions.create": TWISTED | ASSIGNED,
     "suggestions.update": {k: v for k, v in TWISTED.items() if "metadata" in v},
+    "checkpoints.create": TWISTED
+    | {k: v for k, v in MEASURED.items() if k.startswith("values")}
+    | {
+        f"step {name}": {"step": given}
+        for name, given in {
+            "negative": -1,
+            "half": 0.5,
+            "huge": HUGE,
+            "2^53": 2**53,
+            "text": "1",
+            "true": True,
+            "list": [1],
+        }.items()
+    }
+    | {"metadata with six keys": {"metadata": {str(i): i for i in range(6)}}},
     "observations.create": TWISTED | ASSIGNED | MEASURED,
     "observations.update": TWISTED
     | {k: {**v, "suggestion": None} for k, v in ASSIGNED.items()}

@@ -40,12 +40,16 @@ def owned(owner: Caller) -> dict[str, int]:
     experiment = owner.single()
     path = path_of(experiment)
     suggestion = ok(owner.post(f"{path}/suggestions"))
+    checkpoint = ok(
+        owner.post(f"{path}/suggestions/{suggestion['id']}/checkpoints", {"values": [{"value": 1}]})
+    )
     observation = owner.observe(path, assignments={"x": 0.5}, value=1)
     return {
         "client": owner.client_id,
         "experiment": int(experiment["id"]),
         "suggestion": int(suggestion["id"]),
         "observation": int(observation["id"]),
+        "checkpoint": int(checkpoint["id"]),
     }
 
 
@@ -58,7 +62,7 @@ def ask(caller: Caller, route: Route, ids: dict[str, int]) -> httpx.Response:
 
 
 NUMBERED = [route for route in ROUTES if route.placeholders and "token" not in route.placeholders]
-CHILDREN = [route for route in NUMBERED if len(route.placeholders) == 2]
+CHILDREN = [route for route in NUMBERED if len(route.placeholders) >= 2]
 
 
 @pytest.mark.parametrize("route", NUMBERED, ids=lambda route: f"{route.method} {route.path}")

@@ -1,23 +1,23 @@
 """Whether a training that still runs can become one of the best.
 
 For each metric a running training is credited with the best it has shown, and on top of that with
-nearly the largest improvement that finished trainings still made from the same step on. Where even
-that outcome, the optimistic ends of all its metrics together, is dominated by an observation of
-the efficient frontier, or misses a threshold, the training should stop. A metric that it has not
+nearly the largest gain that finished trainings still made from the same step on. Where even that
+outcome, the optimistic ends of all its metrics together, is dominated by an observation of the
+efficient frontier, or misses a threshold, the training should stop. A metric that it has not
 measured, or that too few others have shown the course of, counts as ideal: only what was measured
 can condemn. A single metric is compared with the best observation.
 
-The assumption is that improvements are exchangeable: that this training gains from its step on
-what the finished ones gained from theirs. Trainings that were told to stop must not be among them;
-they would teach that nothing rises. `confidence` is then the share of trainings that come to less
-than the credit in one metric at one step [Lei2018]; with few finished ones, where their largest
-improvement is too small a credit for that, it is exceeded by the mean gap between them.
+Gains get smaller the higher a training stands, so those are looked at that stood nearest to it at
+its step, as few as the confidence allows. The assumption is that it is exchangeable with them.
+Then it comes to more than the credit with probability `1 - confidence` at most, in one metric at
+one step [Lei2018]; a training is judged at many steps, but stopped only if it is also dominated
+there. While there are too few for that, their largest gain is exceeded by the mean gap between
+them. Trainings that were told to stop must not be among them: they would teach that nothing rises.
 
-Being dominated at an optimistic end is a far stricter rule than those that compare the running
-training with others at the same step: the median stopping rule [Golovin2017], successive halving,
-also of several metrics [Schmucker2021]. It needs no model of the curve's form [Domhan2015].
-
-All arrays are of one metric, in its own units; numpy alone.
+To be dominated at an optimistic end is a stricter rule than to be behind others at the same step,
+as in the median stopping rule [Golovin2017] and in successive halving, also with several metrics
+[Schmucker2021]; and it supposes no form of the curve [Domhan2015]. What it saves and costs beside
+such rules is in benchmarks/RESULTS.md.
 
 References:
     [Domhan2015] T. Domhan, J. T. Springenberg, F. Hutter. Speeding up automatic hyperparameter
@@ -97,58 +97,97 @@ def judge(
         for metric in spec.metrics
         if metric.strategy != "store"
     }
-    missed = [
-        metric
+    return _missed(spec, standings, ends) or _beaten(spec, standings, ends, rivals)
+
+
+def _missed(
+    spec: ExperimentSpec, standings: Mapping[str, Standing], ends: Mapping[str, float]
+) -> list[str]:
+    """The thresholds that even the optimistic ends do not meet."""
+    return [
+        f"{_course(metric, standings[metric.key], ends[metric.key])}; "
+        f"it must come to {_number(metric.threshold)}"
         for metric in (*spec.optimized_metrics, *spec.constraint_metrics)
         if not metric.meets_threshold(ends[metric.key])
     ]
-    if missed:
-        return [
-            f"{_course(metric, standings[metric.key], ends[metric.key])}; "
-            f"it must come to {_number(metric.threshold)}"
-            for metric in missed
-        ]
-    better = [rival for rival in rivals if _dominates(spec.optimized_metrics, rival, ends)]
-    wanted = spec.num_solutions or 1
-    if not spec.optimized_metrics or len(better) < wanted:
+
+
+def _beaten(
+    spec: ExperimentSpec,
+    standings: Mapping[str, Standing],
+    ends: Mapping[str, float],
+    rivals: Sequence[Rival],
+) -> list[str]:
+    """How even the optimistic ends are dominated, and by whom."""
+    metrics = spec.optimized_metrics
+    better = [rival for rival in rivals if _dominates(metrics, rival, ends)]
+    if len(better) < (spec.num_solutions or 1):
         return []
-    # Of several solutions the least good one is the hurdle.
-    rival = better[wanted - 1]
+    # Of several solutions the least good one is the hurdle; they have one metric.
+    rival = min(better, key=lambda each: metrics[0].sign * each.values[metrics[0].key])
+    shown = " and ".join(f"{_name(each)} {_number(rival.values[each.key])}" for each in metrics)
     return [
-        *(_course(each, standings[each.key], ends[each.key]) for each in spec.optimized_metrics),
-        f"observation {rival.id} has "
-        + " and ".join(
-            f"{_name(each)} {_number(rival.values[each.key])}" for each in spec.optimized_metrics
-        ),
+        *(_course(each, standings[each.key], ends[each.key]) for each in metrics),
+        f"observation {rival.id} has {shown}",
     ]
 
 
 def optimistic_end(metric: Metric, rule: EarlyStopping, standing: Standing) -> float:
-    """The value that a training comes to if it goes on about as well as any finished one did.
+    """The value that a training comes to if it goes on about as well as any of its like did.
 
-    Infinitely good when too few have shown how it goes on.
+    Never below the best so far, and never falling as that gets better. Infinitely good when too
+    few have shown how it goes on.
     """
     if len(standing.final) < rule.min_trainings:
         return metric.sign * math.inf
-    gains = metric.sign * (np.asarray(standing.final) - np.asarray(standing.earlier))
-    credit = max(0.0, _upper_bound(gains, rule.confidence))
-    return standing.best + metric.sign * credit
+    levels = metric.sign * np.asarray(standing.earlier, dtype=np.float64)
+    gains = metric.sign * np.asarray(standing.final, dtype=np.float64) - levels
+    order = np.lexsort((gains, levels))
+    return metric.sign * _highest_end(
+        metric.sign * standing.best, levels[order], gains[order], rule
+    )
 
 
-def _upper_bound(gains: Array, confidence: float) -> float:
-    """A bound that a further gain stays under, with probability `confidence` [Lei2018]."""
-    count = len(gains)
-    place = math.ceil((count + 1) * confidence)
-    ordered = np.sort(gains)
+def _highest_end(best: float, levels: Array, gains: Array, rule: EarlyStopping) -> float:
+    """The end that the trainings nearest to `best` make possible.
+
+    Args:
+        best: of the running training, to be maximised.
+        levels: where the finished ones stood, ascending.
+        gains: what they still gained, in that order.
+        rule: how sure it must be.
+    """
+    size = min(len(levels), max(rule.min_trainings, _enough(rule.confidence)))
+    groups = np.lib.stride_tricks.sliding_window_view(gains, size)
+    credits = np.maximum(_upper_bounds(groups, rule.confidence), 0.0)
+    # Halfway between the one that a group loses and the one that it gains, the next is as near.
+    turns = (levels[:-size] + levels[size:]) / 2
+    begins, ends = np.append(-np.inf, turns), np.append(turns, np.inf)
+    # What a lower level makes possible, a higher one does too.
+    reached = np.minimum(best, ends) + credits
+    return float(reached[begins <= best].max())
+
+
+def _enough(confidence: float) -> int:
+    """The least number of gains whose largest is exceeded no more often than is allowed."""
+    return math.ceil(round(confidence / (1 - confidence), 6))
+
+
+def _upper_bounds(gains: Array, confidence: float) -> Array:
+    """A bound for each row that a further gain stays under, with probability `confidence`."""
+    count = gains.shape[1]
+    place = math.ceil(round((count + 1) * confidence, 6))
+    ordered = np.sort(gains, axis=1)
     if place <= count:
-        return float(ordered[place - 1])
-    return float(ordered[-1] + (ordered[-1] - ordered[0]) / (count - 1))
+        return ordered[:, place - 1]
+    gap: Array = (ordered[:, -1] - ordered[:, 0]) / (count - 1)
+    return ordered[:, -1] + gap
 
 
 def _dominates(metrics: Sequence[Metric], rival: Rival, ends: Mapping[str, float]) -> bool:
     """Whether `rival` is as good as `ends` in every metric, and better in one."""
     leads = [metric.sign * (rival.values[metric.key] - ends[metric.key]) for metric in metrics]
-    return min(leads) >= 0 and max(leads) > 0
+    return all(lead >= 0 for lead in leads) and any(lead > 0 for lead in leads)
 
 
 def _course(metric: Metric, standing: Standing, end: float) -> str:
@@ -166,5 +205,5 @@ def _name(metric: Metric) -> str:
 
 
 def _number(value: float | None) -> str:
-    """A number as people read it; enough digits to tell it from its like."""
+    """A number as people read it, with digits enough to tell it from its like."""
     return f"{value:.6g}"

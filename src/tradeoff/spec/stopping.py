@@ -19,6 +19,6 @@ class EarlyStopping(Frozen):
     """Nothing is stopped before this step."""
     min_trainings: Annotated[Integer, Field(ge=2, le=MAX_TRAININGS)] = 5
     """Nothing is stopped before so many finished trainings have shown how values go on."""
-    confidence: Annotated[Number, Field(ge=0.5, lt=1)] = 0.95
-    """How much of what finished trainings still gained from here on a running one is credited
-    with: 0.95 is more than all but one in twenty of them. Higher stops later and errs less."""
+    confidence: Annotated[Number, Field(ge=0.5, lt=1)] = 0.9
+    """A running training is credited with what this share of its like could still
+    gain at most: at 0.9, all but one in ten. Higher stops later and errs less."""
