@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def spool_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where clients keep what they cannot deliver: never in the home directory."""
+    folder = tmp_path_factory.mktemp("spool")
+    os.environ["TRADEOFF_SPOOL_DIR"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an embedded Postgres that lives as long as the run."""

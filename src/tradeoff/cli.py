@@ -22,6 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tradeoff import Client, __version__, errors
+from tradeoff.client import resend as resending
 
 if TYPE_CHECKING:
     from tradeoff import config
@@ -44,7 +45,10 @@ efficient frontier.
     tradeoff worker                      on each machine that computes
     tradeoff client create robotics      a team, with its first tokens
 
-[bold]When something is wrong[/bold]: tradeoff doctor
+[bold]When something is wrong[/bold]
+
+    tradeoff doctor                      what is wrong here, and what to do
+    tradeoff resend                      deliver the reports that a training script could not
 """
 
 app = typer.Typer(
@@ -461,6 +465,25 @@ def frontier(
         found.append({"observation": point.get("id"), **values, **point["assignments"]})
     columns = list(dict.fromkeys(name for row in found for name in row))
     _print_table(found, columns, json=json)
+
+
+@app.command(help=resending.HELP)
+def resend(
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--api-url",
+            help="Send all of them to this server. Default: each to its own.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be sent.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Say it in JSON.")] = False,
+) -> None:
+    """Deliver what the client kept; its module knows how."""
+    raise typer.Exit(resending.run(url, dry_run=dry_run, as_json=json))
 
 
 # --- Shared by the commands ----------------------------------------------------------------------

@@ -6,9 +6,17 @@ import inspect
 
 import pytest
 
-from tradeoff.api.wire import accounts, experiments, observations, pagination, suggestions
+from tradeoff.api.wire import (
+    accounts,
+    checkpoints,
+    experiments,
+    observations,
+    pagination,
+    suggestions,
+)
 from tradeoff.api.wire.base import Answer
 from tradeoff.client import objects, resources
+from tradeoff.client import suggestions as asked
 
 #: What a user has no use for is reached all the same, as an attribute without a type.
 UNLISTED = {"object"}
@@ -17,8 +25,9 @@ DERIVED = {"resource", "value_by_metric"}
 
 PAIRS = [
     (resources.Experiment, experiments.Experiment),
-    (resources.Suggestion, suggestions.Suggestion),
+    (asked.Suggestion, suggestions.Suggestion),
     (objects.Observation, observations.Observation),
+    (objects.Checkpoint, checkpoints.Checkpoint),
     (objects.BestAssignments, observations.BestAssignments),
     (objects.Evaluation, observations.Evaluation),
     (objects.Progress, experiments.Progress),

@@ -5,7 +5,8 @@ needs, so that it installs beside any training framework. Only the wire joins th
 `tests/wire` keeps them in step.
 
 What surprised us: a POST may safely be sent again, and has to be. Every write carries an
-`Idempotency-Key`, the same at each try, and the server lets it take effect once.
+`Idempotency-Key`, the same at each try, and the server lets it take effect once. A report is on
+disk (`spool`) from its first failed try until it is stored, and `resend` delivers what was left.
 """
 
 from tradeoff.client.connection import Client
@@ -19,6 +20,7 @@ from tradeoff.client.errors import (
     NotFound,
     NoToken,
     ServerError,
+    Spooled,
     TooManyRequests,
     TradeoffClientError,
     Unauthorized,
@@ -35,6 +37,7 @@ __all__ = [
     "NoToken",
     "NotFound",
     "ServerError",
+    "Spooled",
     "TooManyRequests",
     "TradeoffClientError",
     "Unauthorized",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import random
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +18,8 @@ from typing import Any
 
 import httpx
 
-from tradeoff.client import errors
+from tradeoff.client import errors, spool
+from tradeoff.client.paths import check_worker_id
 from tradeoff.client.resources import ClientResource, Experiments, TokenResource
 
 logger = logging.getLogger(__name__)
@@ -27,6 +30,8 @@ TRANSIENT = frozenset({408, 425, 429})
 CONNECT_SECONDS = 10.0
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 10.0
+#: A server that asks for more is asked again after so long.
+LONGEST_RETRY_AFTER_SECONDS = 60.0
 #: Shorter than the server's keep-alive, so that no connection is used as the server closes it.
 KEEPALIVE_SECONDS = 30.0
 
@@ -38,7 +43,8 @@ class Client:
     >>> experiment = client.experiments.create(name="first", parameters=[...])  # doctest: +SKIP
 
     Every write carries an `Idempotency-Key`, so that the client may send it again after a broken
-    connection, a 429 or a 5xx: it takes effect once.
+    connection, a 429 or a 5xx: it takes effect once. A report that cannot be delivered is kept on
+    disk (`Spooled`), and `tradeoff resend` delivers it.
 
     Args:
         api_token: else the environment variable `TRADEOFF_API_TOKEN`, else the token of a
@@ -46,11 +52,15 @@ class Client:
         api_url: else `TRADEOFF_API_URL`, else `http://127.0.0.1:8080`.
         timeout_seconds: for one try of one request.
         retry_seconds: how long a request is tried again before the client gives up.
+        worker_id: the name of this training process, else `TRADEOFF_WORKER_ID`, else none. Started
+            again under the same name it is given the suggestion that it left open, and any call
+            renews its leases. Two processes under one name would train the same; "" is no name.
         transport: how to reach the server, for tests.
 
     Raises:
         NoToken: when there is no token to be found.
         BadAddress: when the address is not one of HTTP.
+        ValueError: when the worker's name cannot be sent.
     """
 
     def __init__(
@@ -60,15 +70,20 @@ class Client:
         api_url: str | None = None,
         timeout_seconds: float = 60.0,
         retry_seconds: float = 900.0,
+        worker_id: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        url = api_url or os.environ.get("TRADEOFF_API_URL") or DEFAULT_URL
-        self.api_url = url.rstrip("/").removesuffix("/v1")
+        self.api_url = find_url(api_url)
         self.retry_seconds = retry_seconds
+        name = os.environ.get("TRADEOFF_WORKER_ID") if worker_id is None else worker_id
+        self.worker_id = check_worker_id(name) if name else None
         host = _check_address(self.api_url)
+        token = api_token or _find_token()
+        #: Tells this client's token from others, without telling it.
+        self.token_mark = spool.mark_of(token)
         self._http = httpx.Client(
             base_url=f"{self.api_url}/v1",
-            auth=(api_token or _find_token(), ""),
+            auth=(token, ""),
             timeout=httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS)),
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_SECONDS),
             headers={"User-Agent": "tradeoff-python", "Content-Type": "application/json"},
@@ -97,6 +112,9 @@ class Client:
         *,
         params: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
+        worker_id: str | None = None,
+        within_seconds: float | None = None,
+        keep: bool = False,
     ) -> dict[str, Any]:
         """Send one request, again and again if need be, and give the answer's JSON.
 
@@ -105,29 +123,111 @@ class Client:
             path: below `/v1`.
             params: query string; `None` values are left out.
             body: JSON object.
+            worker_id: the worker whose leases this call renews, if not that of the client.
+            within_seconds: give up after so long, instead of `retry_seconds`.
+            keep: it carries a result: kept on disk from its first failed try until it is stored.
 
         Raises:
-            ConnectionFailed: when the server could not be reached for `retry_seconds`.
+            ConnectionFailed: when the server could not be reached for so long.
+            Spooled: the same, and the request is kept on disk.
             ApiError: when it answers with an error that a retry would not mend.
         """
-        headers = {} if method == "GET" else {"Idempotency-Key": uuid.uuid4().hex}
-        query = {key: value for key, value in (params or {}).items() if value is not None}
         content = None if body is None else json.dumps(body, allow_nan=False, default=_plain)
-        request = self._http.build_request(
-            method, path.removeprefix("/"), params=query, content=content, headers=headers
+        letter = spool.Letter(
+            method=method,
+            path=path,
+            body=content or "",
+            key="" if method == "GET" else uuid.uuid4().hex,
+            api_url=self.api_url,
+            when=time.time(),
+            token_mark=self.token_mark,
         )
-        deadline = time.monotonic() + self.retry_seconds
+        request = self._build(letter, params, worker_id or self.worker_id, within_seconds)
+        patience = self.retry_seconds if within_seconds is None else within_seconds
+        if keep:
+            return self._deliver(request, letter, patience)
+        return self._send(request, patience)
+
+    def resend(self, letter: spool.Letter) -> dict[str, Any]:
+        """Send a letter of the spool, byte for byte and under its own key.
+
+        Raises:
+            ConnectionFailed: when the server could not be reached.
+            ApiError: when it answers with an error.
+        """
+        return self._send(self._build(letter), self.retry_seconds)
+
+    def _build(
+        self,
+        letter: spool.Letter,
+        params: Mapping[str, Any] | None = None,
+        worker_id: str | None = None,
+        within_seconds: float | None = None,
+    ) -> httpx.Request:
+        headers = {"Idempotency-Key": letter.key} if letter.key else {}
+        if worker_id:
+            headers["Worker-Id"] = worker_id
+        timeout = self._http.timeout
+        if within_seconds is not None and within_seconds < (timeout.read or math.inf):
+            timeout = httpx.Timeout(within_seconds)
+        return self._http.build_request(
+            letter.method,
+            letter.path.removeprefix("/"),
+            params={key: value for key, value in (params or {}).items() if value is not None},
+            content=letter.body or None,
+            headers=headers,
+            timeout=timeout,
+        )
+
+    def _deliver(
+        self, request: httpx.Request, letter: spool.Letter, patience: float
+    ) -> dict[str, Any]:
+        """Send what must not be lost: on disk it outlives this process, whatever ends that."""
+        keeper = spool.Keeper(letter)
+        try:
+            answer = self._send(request, patience, on_trouble=keeper.keep)
+        except errors.TradeoffClientError as error:
+            if _is_refusal(error):
+                keeper.drop()
+                raise
+            keeper.keep()
+            raise _tell_of(keeper, error) from error
+        except BaseException:
+            # Ctrl-C, or an exit: the server may have it or not, and the key settles that.
+            keeper.keep()
+            logger.warning("%s", keeper.describe())
+            raise
+        keeper.drop()
+        return answer
+
+    def _send(
+        self,
+        request: httpx.Request,
+        patience: float,
+        *,
+        on_trouble: Callable[[], None] | None = None,
+    ) -> dict[str, Any]:
+        """Send a request until it is answered, or for so many seconds.
+
+        Args:
+            request: what to send.
+            patience: in seconds.
+            on_trouble: called after the first try, when it has failed.
+        """
+        deadline = time.monotonic() + patience
         attempt = 0
         while True:
             attempt += 1
             answer, wait = self._try(request)
             if isinstance(answer, dict):
                 return answer
+            if attempt == 1 and on_trouble is not None:
+                on_trouble()
             pause = _pause(attempt) if wait is None else wait
             if time.monotonic() + pause > deadline:
                 raise answer
             if attempt == 1:
-                logger.warning("trying again for up to %d s: %s", self.retry_seconds, answer)
+                logger.warning("trying again for up to %d s: %s", patience, answer)
             time.sleep(pause)
 
     def _try(
@@ -138,9 +238,12 @@ class Client:
         Returns:
             The answer's JSON, or the error if it may pass; and how long the server asks to wait.
         """
+        if self._http.is_closed:
+            raise errors.ConnectionFailed("this client is closed")
         try:
             response = self._http.send(request)
-        except httpx.TransportError as error:
+        # An answer that cannot be unpacked was damaged on its way.
+        except (httpx.TransportError, httpx.DecodingError) as error:
             failure = errors.ConnectionFailed(
                 f"cannot reach the Tradeoff server at {self.api_url}: "
                 f"{str(error) or type(error).__name__}; is it running? `tradeoff up` starts one "
@@ -154,6 +257,7 @@ class Client:
         told = errors.from_response(response.status_code, body or self._explain(response))
         if not _is_transient(response):
             raise told
+        told.may_pass = True
         return told, _retry_after(response)
 
     def _explain(self, response: httpx.Response) -> dict[str, Any]:
@@ -185,6 +289,12 @@ class Client:
     ) -> None:
         """Close the connection."""
         self.close()
+
+
+def find_url(api_url: str | None = None) -> str:
+    """The address of the server: the one given, else `TRADEOFF_API_URL`, else this machine's."""
+    url = api_url or os.environ.get("TRADEOFF_API_URL") or DEFAULT_URL
+    return url.rstrip("/").removesuffix("/v1")
 
 
 def _find_token() -> str:
@@ -235,13 +345,36 @@ def _is_transient(response: httpx.Response) -> bool:
     return response.status_code in TRANSIENT or response.is_server_error or is_twin
 
 
+def _is_refusal(error: errors.TradeoffClientError) -> bool:
+    """Whether the server has said no, so that the same request never succeeds.
+
+    A redirect, or a page of somebody's proxy, says nothing about the request.
+    """
+    return isinstance(error, errors.ApiError) and error.status_code >= 400 and not error.may_pass
+
+
+def _tell_of(keeper: spool.Keeper, error: errors.TradeoffClientError) -> errors.TradeoffClientError:
+    """The error for a report that was not delivered."""
+    if keeper.path is not None:
+        return errors.Spooled(f"{error}. {keeper.describe()}", path=keeper.path)
+    error.add_note(keeper.describe())
+    return error
+
+
 def _retry_after(response: httpx.Response) -> float | None:
     """What the server asks for, with a little jitter so that a fleet does not come back at once."""
+    text = response.headers.get("retry-after", "")
     try:
-        seconds = float(response.headers["retry-after"])
-    except (KeyError, ValueError):
+        seconds = float(text)
+    except ValueError:
+        try:
+            # A proxy may name the moment instead.
+            seconds = parsedate_to_datetime(text).timestamp() - time.time()
+        except ValueError:
+            return None
+    if not math.isfinite(seconds):
         return None
-    return min(max(seconds, 0.0), 60.0) + random.uniform(0, 0.25)
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS) + random.uniform(0, 0.25)
 
 
 def _pause(attempt: int) -> float:

@@ -4,6 +4,7 @@ TradeoffClientError
 ├── NoToken                    no API token was given or found
 ├── BadAddress                 the server's address is not one of HTTP
 ├── ConnectionFailed           the server cannot be reached
+│   └── Spooled                and the report is kept on disk
 └── ApiError                   the server answered with an error
     ├── BadRequest        400
     ├── Unauthorized      401
@@ -17,6 +18,7 @@ TradeoffClientError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -36,6 +38,18 @@ class ConnectionFailed(TradeoffClientError):
     """The server cannot be reached."""
 
 
+class Spooled(ConnectionFailed):
+    """The server cannot be reached, and the report is kept on disk for `tradeoff resend`.
+
+    Attributes:
+        path: the file that keeps it.
+    """
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        self.path = path
+        super().__init__(message)
+
+
 class ApiError(TradeoffClientError):
     """The server answered with an error.
 
@@ -43,7 +57,10 @@ class ApiError(TradeoffClientError):
         status_code: of HTTP.
         message: what the server says is wrong.
         body: the whole answer.
+        may_pass: the same request may succeed later.
     """
+
+    may_pass = False
 
     def __init__(self, status_code: int, message: str, body: Mapping[str, Any]) -> None:
         self.status_code = status_code

@@ -93,6 +93,29 @@ class Observation(Measured):
     created: int
 
 
+class Checkpoint(View):
+    """What a training had measured at one moment, and whether it should go on.
+
+    Attributes:
+        id: `None` when the server could not be reached, so that nothing is known.
+        should_stop: whether to end this training and report what it has reached.
+    """
+
+    id: str | None
+    experiment: str
+    suggestion: str
+    step: int | None
+    metadata: dict[str, Any] | None
+    created: int | None
+    should_stop: bool
+    stopping_reasons: list[str]
+
+    @property
+    def values(self) -> list[Evaluation]:
+        """Of the metrics that were measured, ordered by name."""
+        return [Evaluation(value) for value in self._body["values"]]
+
+
 class BestAssignments(Measured):
     """A configuration that no other beats."""
 

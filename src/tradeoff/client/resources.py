@@ -1,4 +1,4 @@
-"""What can be asked of the server, in SigOpt's call shape, and the loop on top of it.
+"""Experiments and what belongs to them, in SigOpt's call shape, and the loop on top of it.
 
 client.experiments.create(name=..., parameters=[...], metrics=[...])     POST /v1/experiments
 client.experiments.fetch(limit=10)                                       GET  /v1/experiments
@@ -9,58 +9,29 @@ client.experiments(7).observations().create(...)       POST /v1/experiments/7/ob
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Protocol, overload
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
 
-from tradeoff.client.errors import TradeoffClientError
 from tradeoff.client.objects import (
     BestAssignments,
     ClientInfo,
-    Item,
     Observation,
     Page,
     Progress,
     Token,
     View,
 )
+from tradeoff.client.paths import Connection, Resource, Worker
+from tradeoff.client.suggestions import (
+    NONE_CAUGHT,
+    Exceptions,
+    Suggestion,
+    SuggestionResource,
+    Suggestions,
+)
 
-logger = logging.getLogger(__name__)
-
-Exceptions = type[Exception] | tuple[type[Exception], ...]
-
-#: A metadata value of the server holds at most so many characters.
-LONGEST_METADATA = 500
-
-
-class Connection(Protocol):
-    """What sends the requests: a `tradeoff.Client`."""
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """Send one request below `/v1` and give the answer's JSON."""
-
-
-class Resource:
-    """A path below `/v1`."""
-
-    def __init__(self, client: Connection, path: str) -> None:
-        self._client = client
-        self._path = path
-
-    def _page(
-        self, kind: Callable[[dict[str, Any]], Item], params: Mapping[str, Any]
-    ) -> Page[Item]:
-        body = self._client.request("GET", self._path, params=params)
-        return Page(body, kind, lambda more: self._page(kind, {**params, **more}))
+#: So many machine failures in a row end a loop: then it is this machine that is broken.
+MOST_TRANSIENT_IN_A_ROW = 5
 
 
 class TokenResource(Resource):
@@ -186,44 +157,6 @@ class ExperimentResource(Resource):
         return self.best_assignments().fetch().data
 
 
-class Suggestions(Resource):
-    """The suggestions of an experiment."""
-
-    def create(self, **fields: Any) -> Suggestion:
-        """The next configuration to try; or one of your own, with `assignments`.
-
-        curl: `curl -u TOKEN: -X POST URL/v1/experiments/7/suggestions`
-        """
-        return Suggestion(self._client, self._client.request("POST", self._path, body=fields))
-
-    def fetch(self, **params: Any) -> Page[Suggestion]:
-        """A page of the suggestions that were handed out, newest first."""
-        return self._page(lambda body: Suggestion(self._client, body), params)
-
-    def delete(self, *, state: str | None = None) -> None:
-        """Delete all of them, or with `state="open"` those without an observation.
-
-        curl: `curl -u TOKEN: -X DELETE 'URL/v1/experiments/7/suggestions?state=open'`
-        """
-        self._client.request("DELETE", self._path, params={"state": state})
-
-
-class SuggestionResource(Resource):
-    """One suggestion, by its id."""
-
-    def fetch(self) -> Suggestion:
-        """The suggestion as it is now."""
-        return Suggestion(self._client, self._client.request("GET", self._path))
-
-    def update(self, **fields: Any) -> Suggestion:
-        """Change its metadata."""
-        return Suggestion(self._client, self._client.request("PUT", self._path, body=fields))
-
-    def delete(self) -> None:
-        """Delete it: its result is no longer waited for."""
-        self._client.request("DELETE", self._path)
-
-
 class Observations(Resource):
     """The observations of an experiment."""
 
@@ -232,22 +165,30 @@ class Observations(Resource):
 
         Args:
             **fields: `suggestion` (an id) or `assignments`; `values`, as a list of `{"name",
-                "value", "value_stddev"}`, or `failed=True`; `metadata`.
+                "value", "value_stddev"}`, or `failed=True` and perhaps a `failure_kind`;
+                `metadata`.
+
+        Raises:
+            Spooled: when the server is away for too long; the report is kept on disk.
 
         curl: `curl -u TOKEN: URL/v1/experiments/7/observations
             -d '{"suggestion": "3", "values": [{"name": "accuracy", "value": 0.91}]}'`
         """
-        return Observation(self._client.request("POST", self._path, body=fields))
+        return Observation(self._client.request("POST", self._path, body=fields, keep=True))
 
     def create_batch(
         self, observations: Sequence[Mapping[str, Any]], **fields: Any
     ) -> Page[Observation]:
         """Report up to 2,500 trainings, all of them or none.
 
+        Raises:
+            Spooled: when the server is away for too long; the reports are kept on disk.
+
         curl: `curl -u TOKEN: URL/v1/experiments/7/observations/batch -d '{"observations": [...]}'`
         """
         body = {"observations": list(observations), **fields}
-        answer = self._client.request("POST", f"{self._path}/batch", body=body)
+        keep = not fields.get("dry_run")
+        answer = self._client.request("POST", f"{self._path}/batch", body=body, keep=keep)
         return Page(answer, Observation, lambda more: self._page(Observation, more))
 
     def fetch(self, **params: Any) -> Page[Observation]:
@@ -329,9 +270,21 @@ class Experiment(View):
         """The experiment as it is now."""
         return self.resource.fetch()
 
-    def suggest(self) -> Suggestion:
-        """The next configuration to try."""
-        return self.resource.suggestions().create()
+    def suggest(
+        self, *, worker_id: str | None = None, lease_seconds: float | None = None
+    ) -> Suggestion:
+        """The next configuration to try.
+
+        Args:
+            worker_id: the name of this training process, if not that of the client. A worker that
+                has a suggestion open is given that one again, so that a restart goes on with it.
+            lease_seconds: after so long without a call of its worker the suggestion lapses, and
+                its configuration may be suggested to others. `with suggestion:` renews it.
+
+        curl: `curl -u TOKEN: URL/v1/experiments/7/suggestions
+            -d '{"worker_id": "node-3-gpu-1", "lease_seconds": 600}'`
+        """
+        return _ask(_as_worker(self._client, worker_id), self.id, lease_seconds)
 
     @overload
     def suggestions(self) -> Suggestions: ...
@@ -369,141 +322,64 @@ class Experiment(View):
         """The efficient configurations: those that no other beats on all metrics."""
         return self.resource.frontier()
 
-    def loop(self, *, catch: Exceptions = ()) -> Iterator[Suggestion]:
+    def loop(
+        self,
+        *,
+        worker_id: str | None = None,
+        lease_seconds: float | None = None,
+        catch: Exceptions = NONE_CAUGHT,
+        transient: Exceptions = NONE_CAUGHT,
+    ) -> Iterator[Suggestion]:
         """Suggestions until the observation budget is spent; without a budget, for ever.
 
-            for suggestion in experiment.loop(catch=MemoryError):
+            for suggestion in experiment.loop(catch=MemoryError, transient=OSError):
                 with suggestion:
                     suggestion.observe(accuracy=train(**suggestion.assignments))
 
-        Failed observations count as well. Several programs can loop on one experiment: they share
-        its budget, and go beyond it by what is still in training when it is spent.
+        Several programs can loop on one experiment: they share its budget, and go beyond it by
+        what is still in training when it is spent. Configurations that failed count as well, and
+        trainings that a broken machine ended do not.
 
         Args:
-            catch: exceptions that mean a bad configuration. Raised in `with suggestion:` they are
-                reported as every exception is, and then the loop goes on; others end it.
+            worker_id: as in `suggest`. One for each process that trains, the same after a restart.
+            lease_seconds: as in `suggest`; 600 frees what a dead machine held in ten minutes.
+            catch: exceptions that mean a bad configuration, such as one that does not fit into
+                memory. Raised in `with suggestion:` they are reported as every exception is, and
+                then the loop goes on; others end it.
+            transient: exceptions that mean trouble of the machine, such as a disk that is away
+                (`OSError`). They are reported so, nothing is learnt from them, the configuration is
+                suggested again, and the loop goes on; the fifth in a row ends it. What is in both
+                is transient.
         """
-        while True:
-            now = self.fetch()
-            budget = now.observation_budget
-            if budget is not None and now.progress.observation_budget_consumed >= budget:
-                return
-            suggestion = self.suggest()
-            suggestion.catch = catch
+        client = _as_worker(self._client, worker_id)
+        in_a_row = 0
+        while not self._is_spent(client):
+            suggestion = _ask(client, self.id, lease_seconds)
+            suggestion.transient = transient
+            is_last = in_a_row + 1 >= MOST_TRANSIENT_IN_A_ROW
+            suggestion.catch = _both(catch, () if is_last else transient)
             yield suggestion
+            in_a_row = in_a_row + 1 if suggestion.was_interrupted else 0
+
+    def _is_spent(self, client: Connection) -> bool:
+        """Whether the budget is; it may have been changed while the loop runs."""
+        # The least that tells it.
+        asked = {"fields": "observation_budget,progress"}
+        now = client.request("GET", f"/experiments/{self.id}", params=asked)
+        budget = now["observation_budget"]
+        return budget is not None and now["progress"]["observation_budget_consumed"] >= budget
 
 
-class Suggestion(View):
-    """A configuration to try. In a `with` block an exception reports that it failed.
-
-    Attributes:
-        catch: exceptions that go no further than the `with` block, once they are reported.
-    """
-
-    id: str
-    experiment: str
-    assignments: dict[str, Any]
-    state: str
-    created: int
-    deleted: bool
-    metadata: dict[str, Any] | None
-    source: str
-    observations_seen: int
-    model_age_seconds: float | None
-    explanation: dict[str, Any] | None
-    worker_id: str | None
-    lease_seconds: float | None
-    lease_expires: float | None
-    attempt: int
-
-    def __init__(self, client: Connection, body: dict[str, Any]) -> None:
-        super().__init__(body)
-        self._client = client
-        self._reported = False
-        self.catch: Exceptions = ()
-
-    def observe(
-        self,
-        values: Mapping[str, float] | float | None = None,
-        /,
-        *,
-        stddevs: Mapping[str, float] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        **named: float,
-    ) -> Observation:
-        """Report what was measured: `suggestion.observe(accuracy=0.91, inference_ms=2.4)`.
-
-        Args:
-            values: measured value by metric name, for names that are no Python words; or one
-                number, when the experiment has a single metric.
-            stddevs: standard deviations of measurements, by metric name.
-            metadata: up to 100 strings and numbers of your own.
-            **named: measured value by metric name.
-
-        Raises:
-            BadRequest: when a metric is missing or unknown.
-            ValueError: when a value is not finite: that training failed, and in a `with` block it
-                is reported so.
-        """
-        measured: dict[str | None, float] = {}
-        measured.update(named)
-        if isinstance(values, Mapping):
-            measured.update(values)
-        elif values is not None:
-            measured[None] = values
-        for name, value in measured.items():
-            if not math.isfinite(value):
-                raise ValueError(f"{name or 'the value'} is {value}; such a training has failed")
-        known = stddevs or {}
-        evaluations = [
-            {"name": name, "value": value, "value_stddev": known.get(name or "")}
-            for name, value in measured.items()
-        ]
-        return self._report({"values": evaluations}, metadata)
-
-    def fail(self, *, metadata: Mapping[str, Any] | None = None) -> Observation:
-        """Report that this configuration cannot be evaluated, so that its like are avoided."""
-        return self._report({"failed": True}, metadata)
-
-    def _report(self, outcome: dict[str, Any], metadata: Mapping[str, Any] | None) -> Observation:
-        body = {"suggestion": self.id, **outcome}
-        if metadata is not None:
-            body["metadata"] = dict(metadata)
-        path = f"/experiments/{self.experiment}/observations"
-        observation = Observation(self._client.request("POST", path, body=body))
-        self._reported = True
-        return observation
-
-    def __enter__(self) -> Suggestion:
-        """Begin to try the configuration."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        """Report a failure when the training raised; the exception goes on, unless it is caught.
-
-        Ctrl-C, an exit of the program and an error of this client (a mistyped metric, a server
-        that is away) say nothing about the configuration: no report.
-        """
-        if not isinstance(error, Exception) or isinstance(error, TradeoffClientError):
-            if error is None and not self._reported:
-                logger.warning("suggestion %s stays open: it has no observation yet", self.id)
-            return False
-        if not self._reported:
-            reason = f"{type(error).__name__}: {error}"
-            try:
-                self.fail(metadata={"error": _printable(reason)[:LONGEST_METADATA]})
-            except TradeoffClientError as trouble:
-                # The exception of the training matters more.
-                logger.warning("the failure of suggestion %s is not reported: %s", self.id, trouble)
-                return False
-        return isinstance(error, self.catch)
+def _as_worker(client: Connection, worker_id: str | None) -> Connection:
+    return client if worker_id is None else Worker(client, worker_id)
 
 
-def _printable(text: str) -> str:
-    """The text without the control characters that the server refuses (colours of a terminal)."""
-    return "".join(character for character in text if character >= " " or character in "\t\n")
+def _ask(client: Connection, experiment_id: str, lease_seconds: float | None) -> Suggestion:
+    asked = {"worker_id": client.worker_id, "lease_seconds": lease_seconds}
+    fields = {name: value for name, value in asked.items() if value is not None}
+    return Suggestions(client, f"/experiments/{experiment_id}/suggestions").create(**fields)
+
+
+def _both(some: Exceptions, others: Exceptions) -> Exceptions:
+    first = some if isinstance(some, tuple) else (some,)
+    return first + (others if isinstance(others, tuple) else (others,))

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from tradeoff import Client, config, errors, stack, supervisor
 from tradeoff.client import errors as client_errors
-from tradeoff.client.resources import Suggestion
+from tradeoff.client.suggestions import Suggestion
 from tradeoff.demo import question, show
 from tradeoff.demo.contest import Reference, Search, Trial
 from tradeoff.store import embedded
