@@ -76,7 +76,7 @@ def told(model: Any, body: Any) -> str:
         ({"budget": 3}, "budget: an experiment has an observation_budget instead"),
         ({"tasks": []}, "tasks: multitask experiments are not supported yet"),
         ({"runs_only": True}, "runs_only: must be false"),
-        ({"project": "p"}, "project: there is no project 'p'"),
+        ({"project": 7}, "project: must be a string, not 7"),
     ],
 )
 def test_what_is_wrong_is_told_in_plain_words(changes: dict[str, Any], message: str) -> None:

@@ -257,6 +257,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "experiments.create": {"name": "n", "parameters": [PARAMETER]},
     "experiments.create_in_client": {"name": "n", "parameters": [PARAMETER]},
     "experiments.update": {},
+    "projects.create": {"id": "nasty", "name": "n"},
+    "projects.update": {},
     "suggestions.create": {},
     "suggestions.update": {},
     "checkpoints.create": {"values": values()},
@@ -269,6 +271,8 @@ LAID_OVER: dict[str, dict[str, Any]] = {
     "experiments.create": TWISTED | SPECIFIED | CREATED,
     "experiments.create_in_client": TWISTED,
     "experiments.update": TWISTED | SPECIFIED,
+    "projects.create": TWISTED | {"id as list": {"id": []}, "id as number": {"id": 7}},
+    "projects.update": TWISTED,
     "suggestions.create": TWISTED | ASSIGNED,
     "suggestions.update": {k: v for k, v in TWISTED.items() if "metadata" in v},
     "checkpoints.create": TWISTED
@@ -318,8 +322,10 @@ def owner(http: httpx.Client, shared: Database) -> Caller:
 def ids(owner: Caller) -> dict[str, Any]:
     experiment = owner.experiment()
     path = path_of(experiment)
+    ok(owner.post(f"/v1/clients/{owner.client_id}/projects", {"id": "owned", "name": "Owned"}))
     return {
         "client": owner.client_id,
+        "project": "owned",
         "experiment": experiment["id"],
         "suggestion": ok(owner.post(f"{path}/suggestions"))["id"],
         "observation": owner.observe(path, **GOOD["observations.create"])["id"],
@@ -329,7 +335,8 @@ def ids(owner: Caller) -> dict[str, Any]:
 def stored(owner: Caller, ids: dict[str, Any]) -> list[dict[str, Any]]:
     """Everything that the client has."""
     path = f"/v1/experiments/{ids['experiment']}"
-    paths = ("/v1/experiments", path, f"{path}/suggestions", f"{path}/observations")
+    projects = f"/v1/clients/{ids['client']}/projects"
+    paths = ("/v1/experiments", projects, path, f"{path}/suggestions", f"{path}/observations")
     return [ok(owner.get(each)) for each in paths]
 
 

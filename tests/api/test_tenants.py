@@ -35,7 +35,7 @@ def stranger(http: httpx.Client, shared: Database) -> Caller:
 
 
 @pytest.fixture(scope="module")
-def owned(owner: Caller) -> dict[str, int]:
+def owned(owner: Caller) -> dict[str, int | str]:
     """The ids of something of each kind."""
     experiment = owner.single()
     path = path_of(experiment)
@@ -44,8 +44,10 @@ def owned(owner: Caller) -> dict[str, int]:
         owner.post(f"{path}/suggestions/{suggestion['id']}/checkpoints", {"values": [{"value": 1}]})
     )
     observation = owner.observe(path, assignments={"x": 0.5}, value=1)
+    ok(owner.post(f"/v1/clients/{owner.client_id}/projects", {"id": "owned", "name": "Owned"}))
     return {
         "client": owner.client_id,
+        "project": "owned",
         "experiment": int(experiment["id"]),
         "suggestion": int(suggestion["id"]),
         "observation": int(observation["id"]),
@@ -53,7 +55,7 @@ def owned(owner: Caller) -> dict[str, int]:
     }
 
 
-def ask(caller: Caller, route: Route, ids: dict[str, int]) -> httpx.Response:
+def ask(caller: Caller, route: Route, ids: dict[str, Any]) -> httpx.Response:
     path = route.path
     for name in route.placeholders:
         path = path.replace(f"{{{name}}}", str(ids.get(name, NEVER)))
@@ -67,12 +69,13 @@ CHILDREN = [route for route in NUMBERED if len(route.placeholders) >= 2]
 
 @pytest.mark.parametrize("route", NUMBERED, ids=lambda route: f"{route.method} {route.path}")
 def test_a_foreign_thing_is_answered_as_one_that_never_was(
-    owner: Caller, stranger: Caller, owned: dict[str, int], route: Route
+    owner: Caller, stranger: Caller, owned: dict[str, Any], route: Route
 ) -> None:
     before = ok(owner.get(f"/v1/experiments/{owned['experiment']}"))
 
     foreign = ask(stranger, route, owned)
-    never = ask(stranger, route, {name: NEVER + value for name, value in owned.items()})
+    unknown = {k: NEVER + v if isinstance(v, int) else f"no-{v}" for k, v in owned.items()}
+    never = ask(stranger, route, unknown)
 
     refusal(foreign, 404)
     masked = re.sub(r"\d{10}", lambda found: str(int(found[0]) - NEVER), never.text)
@@ -85,11 +88,11 @@ def test_a_foreign_thing_is_answered_as_one_that_never_was(
 
 @pytest.mark.parametrize("route", CHILDREN, ids=lambda route: f"{route.method} {route.path}")
 def test_parents_and_children_belong_together(
-    stranger: Caller, owned: dict[str, int], route: Route
+    stranger: Caller, owned: dict[str, Any], route: Route
 ) -> None:
-    mine = stranger.single()
+    mine = {"experiment": int(stranger.single()["id"]), "client": stranger.client_id}
 
-    refusal(ask(stranger, route, {**owned, "experiment": int(mine["id"])}), 404)
+    refusal(ask(stranger, route, {**owned, **mine}), 404)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
@@ -97,7 +100,7 @@ def test_parents_and_children_belong_together(
     ("header", "status"), [(None, 401), ("Bearer tdo_unknown", 403), ("Nonsense", 400)]
 )
 def test_nothing_answers_without_a_token(
-    http: httpx.Client, owned: dict[str, int], route: Route, header: str | None, status: int
+    http: httpx.Client, owned: dict[str, Any], route: Route, header: str | None, status: int
 ) -> None:
     path = route.path.replace("{token}", "self")
     for name, number in owned.items():

@@ -40,6 +40,7 @@ PATH_PARAMETERS = {
     "suggestion": "Number of the suggestion.",
     "observation": "Number of the observation.",
     "checkpoint": "Number of the checkpoint.",
+    "project": "The `id` of the project, as it was chosen.",
     "token": "`self`: the token that the request carries.",
 }
 #: What can go wrong anywhere, and the word for it.
@@ -177,7 +178,7 @@ def _tags(routes: Sequence[Route]) -> list[dict[str, str]]:
 
 def _path_parameter(name: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"}
-    if name == "token":
+    if name in ("token", "project"):
         schema = {"type": "string"}
     return {
         "name": name,

@@ -6,12 +6,20 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from tradeoff.api.wire import accounts, checkpoints, experiments, observations, suggestions
+from tradeoff.api.wire import (
+    accounts,
+    checkpoints,
+    experiments,
+    observations,
+    projects,
+    suggestions,
+)
 from tradeoff.service.progress import Progress
 from tradeoff.spec import constraints, metrics, parameters, stopping
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.values import Value
 from tradeoff.store import tables
+from tradeoff.store.projects import Overview
 
 
 def experiment(row: tables.Experiment, progress: Progress) -> experiments.Experiment:
@@ -25,6 +33,7 @@ def experiment(row: tables.Experiment, progress: Progress) -> experiments.Experi
         state="deleted" if row.state == "deleted" else "active",
         created=_seconds(row.created),
         updated=_seconds(row.updated),
+        project=row.project,
         development=row.development,
         parameters=[_parameter(parameter, spec) for parameter in spec.parameters],
         conditionals=[
@@ -211,6 +220,21 @@ def token(row: tables.Token, secret: str, *, organization_id: int) -> accounts.T
             "scope": "all_endpoints" if row.experiment_id is None else "shared_experiment",
             "expires": None if row.expires is None else _seconds(row.expires),
         }
+    )
+
+
+def project(row: tables.Project, overview: Overview) -> projects.Project:
+    """A project with what it holds."""
+    return projects.Project(
+        id=row.slug,
+        client=str(row.client_id),
+        name=row.name,
+        created=_seconds(row.created),
+        updated=_seconds(overview.updated),
+        metadata=row.metadata_,
+        experiment_count=overview.experiment_count,
+        training_run_count=0,
+        deleted=row.deleted,
     )
 
 

@@ -4,7 +4,7 @@ The function says by the names of its arguments what it needs, and by their type
 query and answer look like:
 
     session, principal, secret     who asks, and the transaction to work in
-    client, experiment,            rows named by the path, found and permitted already
+    client, project, experiment,   rows named by the path, found and permitted already
     suggestion, observation,
     checkpoint, token
     body, query                    wire models, validated after the rows were found
@@ -30,7 +30,7 @@ from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Query
 
 #: The rows that a path can name; each but `client` and `token` is looked up with its experiment.
-ROWS = ("client", "token", "experiment", "suggestion", "observation", "checkpoint")
+ROWS = ("client", "project", "token", "experiment", "suggestion", "observation", "checkpoint")
 ARGUMENTS = frozenset({*ROWS, "session", "principal", "secret", "body", "query", "accept_stale"})
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

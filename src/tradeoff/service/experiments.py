@@ -8,7 +8,7 @@ from typing import Any
 
 from tradeoff.engine import design
 from tradeoff.errors import BadInput
-from tradeoff.service import suggestions
+from tradeoff.service import projects, suggestions
 from tradeoff.service.access import Principal
 from tradeoff.spec import changes as spec_changes
 from tradeoff.spec.experiment import ExperimentSpec
@@ -27,12 +27,16 @@ def create(
     name: str,
     spec: ExperimentSpec,
     metadata: dict[str, Any] | None,
+    project: str | None = None,
 ) -> tables.Experiment:
     """A new experiment, with its first suggestions ready.
 
     Raises:
-        BadInput: when no point of the space satisfies the linear constraints.
+        BadInput: when no point of the space satisfies the linear constraints, or the client has
+            no such project.
     """
+    if project is not None:
+        projects.require(session, client_id, project)
     if not _has_interior(spec):
         raise BadInput("linear_constraints: no configuration inside the bounds satisfies them all")
     if spec.type == "grid":
@@ -40,6 +44,7 @@ def create(
     experiment = experiments.insert(
         session,
         client_id=client_id,
+        project=project,
         name=name,
         spec=spec,
         metadata=metadata,
@@ -78,9 +83,9 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
     Args:
         session: to work with.
         experiment: to be changed.
-        changes: any of `name`, `state`, `observation_budget`, `parallel_bandwidth`, `metadata`,
-            `early_stopping`, `metrics` and `parameters`; the last two as JSON objects, see
-            `spec.changes`.
+        changes: any of `name`, `project`, `state`, `observation_budget`, `parallel_bandwidth`,
+            `metadata`, `early_stopping`, `metrics` and `parameters`; the last two as JSON
+            objects, see `spec.changes`.
 
     Raises:
         BadInput: when something would change that cannot.
@@ -88,6 +93,8 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
     experiments.lock(session, experiment)
     if "name" in changes:
         experiment.name = changes["name"]
+    if "project" in changes:
+        projects.move(session, experiment, changes["project"])
     if "state" in changes:
         experiment.state = changes["state"]
     if "metadata" in changes:

@@ -23,10 +23,12 @@ def insert(
     metadata: dict[str, Any] | None,
     development: bool,
     seed: int,
+    project: str | None = None,
 ) -> Experiment:
     """A new experiment without suggestions."""
     row = Experiment(
         client_id=client_id,
+        project=project,
         name=name,
         spec=spec,
         retired={},
@@ -76,6 +78,7 @@ def listing(
     search: str | None = None,
     development: bool | None = None,
     experiment_id: int | None = None,
+    project: str | None = None,
     period_start: datetime.datetime | None = None,
     period_end: datetime.datetime | None = None,
 ) -> Select[Experiment]:
@@ -87,6 +90,7 @@ def listing(
         search: part of the name, in any case.
         development: only development or only production ones.
         experiment_id: only this one, for a token that is bound to it.
+        project: only those of the project of this slug.
         period_start: created then or later.
         period_end: created before then.
     """
@@ -100,6 +104,8 @@ def listing(
         query = query.where(Experiment.development == development)
     if experiment_id is not None:
         query = query.where(Experiment.id == experiment_id)
+    if project is not None:  # ix_experiments_project
+        query = query.where(Experiment.project == project)
     if period_start is not None:
         query = query.where(Experiment.created >= period_start)
     if period_end is not None:

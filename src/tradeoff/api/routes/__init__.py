@@ -11,6 +11,7 @@ from tradeoff.api.routes import (
     clients,
     experiments,
     observations,
+    projects,
     suggestions,
     tokens,
 )
@@ -22,6 +23,8 @@ WRITE = Permission.WRITE
 EXPERIMENT = "/v1/experiments/{experiment}"
 SUGGESTION = EXPERIMENT + "/suggestions/{suggestion}"
 CHECKPOINTS = SUGGESTION + "/checkpoints"
+CLIENT = "/v1/clients/{client}"
+PROJECT = CLIENT + "/projects/{project}"
 OBSERVATION = EXPERIMENT + "/observations/{observation}"
 
 #: A full batch is 2,500 observations.
@@ -59,7 +62,12 @@ ROUTES = (
     Route("DELETE", OBSERVATION, observations.delete, WRITE),
     Route("GET", EXPERIMENT + "/best_assignments", best_assignments.fetch_list, READ),
     Route("GET", "/v1/tokens/{token}", tokens.fetch, READ),
-    Route("GET", "/v1/clients/{client}", clients.fetch, READ),
-    Route("POST", "/v1/clients/{client}/experiments", experiments.create_in_client, WRITE),
-    Route("GET", "/v1/clients/{client}/experiments", experiments.fetch_list_of_client, READ),
+    Route("GET", CLIENT, clients.fetch, READ),
+    Route("POST", CLIENT + "/experiments", experiments.create_in_client, WRITE),
+    Route("GET", CLIENT + "/experiments", experiments.fetch_list_of_client, READ),
+    Route("POST", CLIENT + "/projects", projects.create, WRITE),
+    Route("GET", CLIENT + "/projects", projects.fetch_list, READ),
+    Route("GET", PROJECT, projects.fetch, READ),
+    Route("PUT", PROJECT, projects.update, WRITE),
+    Route("GET", PROJECT + "/experiments", experiments.fetch_list_of_project, READ),
 )

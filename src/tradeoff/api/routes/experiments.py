@@ -35,6 +35,7 @@ def create(session: Session, principal: Principal, body: ExperimentCreate) -> Ex
         name=body.name,
         spec=body.to_spec(),
         metadata=body.metadata,
+        project=body.project,
     )
     return _render(session, row)
 
@@ -61,6 +62,30 @@ def fetch_list(
 
     The newest come first. Only active ones are shown unless `state` says otherwise.
     """
+    return _list(session, principal, query)
+
+
+def fetch_list_of_client(
+    session: Session, principal: Principal, client: tables.Client, query: ExperimentList
+) -> Pagination[Experiment]:
+    """List the experiments of a client."""
+    return _list(session, principal, query)
+
+
+def fetch_list_of_project(
+    session: Session,
+    principal: Principal,
+    client: tables.Client,
+    project: tables.Project,
+    query: ExperimentList,
+) -> Pagination[Experiment]:
+    """List the experiments of a project."""
+    return _list(session, principal, query, project=project.slug)
+
+
+def _list(
+    session: Session, principal: Principal, query: ExperimentList, *, project: str | None = None
+) -> Pagination[Experiment]:
     select = stored.listing(
         principal.client_id,
         state=query.state,
@@ -68,6 +93,7 @@ def fetch_list(
         # A token reaches its own kind alone, so the other kind is not there for it.
         development=principal.development,
         experiment_id=principal.experiment_id,
+        project=project,
         period_start=_moment(query.period_start),
         period_end=_moment(query.period_end),
     )
@@ -83,13 +109,6 @@ def fetch_list(
     )
     overviews = progress.overviews(session, page.rows)
     return paging.envelope(page, lambda row: render.experiment(row, overviews[row.id]))
-
-
-def fetch_list_of_client(
-    session: Session, principal: Principal, client: tables.Client, query: ExperimentList
-) -> Pagination[Experiment]:
-    """List the experiments of a client."""
-    return fetch_list(session, principal, query)
 
 
 def update(session: Session, experiment: tables.Experiment, body: ExperimentUpdate) -> Experiment:

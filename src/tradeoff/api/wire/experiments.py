@@ -11,7 +11,7 @@ from tradeoff.api.wire.observations import Observation
 from tradeoff.api.wire.queries import Fetch, Listing, Query, QueryFlag, QueryId, UnixSeconds
 from tradeoff.spec import stopping
 from tradeoff.spec.experiment import ExperimentSpec
-from tradeoff.spec.values import Name, Number, PositiveInteger, Seconds, shown
+from tradeoff.spec.values import Name, Number, PositiveInteger, Seconds, Text
 
 
 def _refuse_budget(value: Any) -> None:
@@ -22,11 +22,6 @@ def _refuse_budget(value: Any) -> None:
 def _refuse_tasks(value: Any) -> None:
     if value is not None:
         raise ValueError("multitask experiments are not supported yet")
-
-
-def _refuse_project(value: Any) -> None:
-    if value is not None:
-        raise ValueError(f"there is no project {shown(value)}")
 
 
 def _refuse_runs_only(value: Any) -> bool:
@@ -71,8 +66,8 @@ class ExperimentCreate(ExperimentSpec):
     """What you call it, 1 to 100 characters."""
     metadata: Metadata | None = None
     """Your own notes: up to 100 keys, each with a number or a string of up to 500 characters."""
-    project: Annotated[None, BeforeValidator(_refuse_project)] = None
-    """Projects are not supported yet."""
+    project: Text | None = None
+    """The id of one of your projects, to which it is to belong."""
     budget: Annotated[None, BeforeValidator(_refuse_budget)] = None
     """Not for experiments: give an `observation_budget`."""
     runs_only: Annotated[Literal[False], BeforeValidator(_refuse_runs_only)] = False
@@ -126,8 +121,8 @@ class ExperimentUpdate(Request):
 
     name: Name = ""
     """What you call it."""
-    project: Annotated[None, BeforeValidator(_refuse_project)] = None
-    """Projects are not supported yet; `null` changes nothing."""
+    project: Text | None = None
+    """The id of the project to which it is to belong; `null` takes it out of its project."""
     state: Literal["active", "deleted"] = "active"
     """`deleted` removes the experiment from the lists, `active` brings it back."""
     observation_budget: PositiveInteger | None = None
@@ -152,7 +147,7 @@ class ExperimentUpdate(Request):
 
     def changes(self) -> dict[str, Any]:
         """The keys that were given, by what they mean to the service."""
-        given = self.model_fields_set - {"project", "budget", "no_optimize"}
+        given = self.model_fields_set - {"budget", "no_optimize"}
         changes = {name: getattr(self, name) for name in sorted(given)}
         if "metrics" in changes:
             changes["metrics"] = [each.model_dump(exclude_unset=True) for each in self.metrics]
@@ -314,7 +309,8 @@ class Experiment(Answer):
     state: Literal["active", "deleted"]
     created: int
     updated: int
-    project: str | None = None
+    project: str | None
+    """The id of the project to which it belongs."""
     development: bool
     runs_only: bool = False
     parameters: list[Parameter]

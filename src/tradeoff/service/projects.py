@@ -1,0 +1,61 @@
+"""Create, change and put away projects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tradeoff.errors import BadInput, NotFound
+from tradeoff.store import projects, tables
+from tradeoff.store.database import Session
+
+
+def create(
+    session: Session, *, client_id: int, slug: str, name: str, metadata: dict[str, Any] | None
+) -> tables.Project:
+    """A new project.
+
+    Raises:
+        Conflict: when the client has one of this id, deleted or not.
+    """
+    return projects.insert(session, client_id=client_id, slug=slug, name=name, metadata=metadata)
+
+
+def change(session: Session, project: tables.Project, changes: Mapping[str, Any]) -> None:
+    """Change what was given of `name`, `metadata` and `deleted`, and leave the rest."""
+    projects.lock(session, project)
+    if "name" in changes:
+        project.name = changes["name"]
+    if "metadata" in changes:
+        project.metadata_ = changes["metadata"]
+    if "deleted" in changes:
+        project.deleted = changes["deleted"]
+    projects.touch(session, project)
+
+
+def require(session: Session, client_id: int, slug: str) -> tables.Project:
+    """The project that a request's body names.
+
+    Raises:
+        BadInput: when the client has none of this id.
+    """
+    try:
+        return projects.get(session, client_id, slug)
+    except NotFound as error:
+        raise BadInput(f"project: {error.message[0].lower()}{error.message[1:]}") from error
+
+
+def move(session: Session, experiment: tables.Experiment, slug: str | None) -> None:
+    """Let an experiment belong to another project, or with `None` to none.
+
+    Raises:
+        BadInput: when the client has no such project.
+    """
+    if slug == experiment.project:
+        return
+    if slug is not None:
+        require(session, experiment.client_id, slug)
+    if experiment.project is not None:
+        # The one that it joins sees the change on the experiment's row.
+        projects.touch(session, projects.get(session, experiment.client_id, experiment.project))
+    experiment.project = slug

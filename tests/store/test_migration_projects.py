@@ -1,0 +1,42 @@
+"""The migrations that bring projects and what belongs to them, from the step before with rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.builders import make_spec
+from tests.store.test_migrations import empty_url, run, upgrade_to
+
+__all__ = ["empty_url"]
+
+
+def make_old_experiment(url: str) -> int:
+    """A client with an experiment, as the release before writes it; gives the experiment's id."""
+    ((experiment_id,),) = run(
+        url,
+        "with o as (insert into organizations (name) values ('Acme') returning id), "
+        "c as (insert into clients (organization_id, name) select id, 'Acme' from o returning id) "
+        "insert into experiments (client_id, name, spec, seed) "
+        "select id, 'old', %s, 1 from c returning id",
+        make_spec().model_dump_json(),
+    )
+    assert isinstance(experiment_id, int)
+    return experiment_id
+
+
+def test_projects_come_to_a_used_database(empty_url: str) -> None:
+    upgrade_to(empty_url, "0004")
+    experiment_id = make_old_experiment(empty_url)
+
+    upgrade_to(empty_url, "0005")
+
+    assert run(empty_url, "select id, project from experiments") == [(experiment_id, None)]
+    # The release before still writes.
+    run(empty_url, "update experiments set name = 'new', updated = now()")
+    run(
+        empty_url,
+        "insert into projects (client_id, slug, name) select client_id, 'p', 'P' from experiments",
+    )
+    run(empty_url, "update experiments set project = 'p'")
+    with pytest.raises(Exception, match="fk_experiments_project"):
+        run(empty_url, "update experiments set project = 'q'")
