@@ -107,7 +107,7 @@ def best(session: Session, experiment: tables.Experiment) -> list[tables.Observa
     ids = _choose(spec, _permitted(session, experiment))
     rows = observations.list_by_id(session, ids)
     chosen = [rows[row_id] for row_id in ids]
-    return _spread(spec, chosen) if (spec.num_solutions or 1) > 1 else chosen
+    return _spread(spec, chosen) if chosen and (spec.num_solutions or 1) > 1 else chosen
 
 
 def _efficient(session: Session, experiment: tables.Experiment) -> list[tables.Observation]:
