@@ -103,6 +103,7 @@ class Loop(threading.Thread):
         failing: how often a training fails.
         transient: how often it fails for a passing reason.
         asking: more fields of the request for a suggestion, such as a lease.
+        more_values: of metrics beside those of `measure`.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class Loop(threading.Thread):
         failing: float = 0.0,
         transient: float = 0.0,
         asking: Mapping[str, Any] | None = None,
+        more_values: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(name=f"loop-{experiment_id}-{seed}", daemon=True)
         self.experiment_id = experiment_id
@@ -129,6 +131,7 @@ class Loop(threading.Thread):
         self._think_seconds = think_seconds
         self._failing, self._transient = failing, transient
         self._asking = dict(asking or {})
+        self._more_values = dict(more_values or {})
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -181,7 +184,8 @@ class Loop(threading.Thread):
             return {"failed": True, "failure_kind": "transient"}
         if mark in self.ledger.failed:
             return {"failed": True}
-        return {"values": [{"name": k, "value": v} for k, v in measure(assignments).items()]}
+        values = {**measure(assignments), **self._more_values}
+        return {"values": [{"name": name, "value": value} for name, value in values.items()]}
 
 
 def run_for(loops: Sequence[Loop], *, seconds: float = 240) -> None:

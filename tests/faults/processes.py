@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import pytest
 
 from tests.builders import METRICS, PARAMETERS, make_account
 from tests.conftest import Account
@@ -28,21 +29,34 @@ from tradeoff.store.database import connect
 HOOKS = Path(__file__).parent / "hooks"
 START_SECONDS = 120.0
 
+#: For what takes a minute and more, or a machine of one's own.
+on_demand = pytest.mark.skipif(
+    "TRADEOFF_FAULT_SECONDS" not in os.environ, reason="`make faults` runs it"
+)
+
 
 class Part:
     """One process of ours: `tradeoff api` or `tradeoff worker`.
 
     It ends by itself when the process of the test does.
+
+    Attributes:
+        name: of it and of its log.
+        folder: where `hooks.sitecustomize` looks for faults.
+        log: what it writes.
+        starts: how often it was started.
     """
 
     def __init__(
-        self, name: str, arguments: list[str], *, log: Path, environment: Mapping[str, str]
+        self, name: str, arguments: list[str], *, folder: Path, environment: Mapping[str, str]
     ) -> None:
         self.name = name
-        self.log = log
+        self.folder = folder / name
+        self.folder.mkdir()
+        self.log = self.folder / "log"
         self.starts = 0
         self._command = [sys.executable, "-m", "tradeoff", *arguments, "--supervised"]
-        self._environment = dict(environment)
+        self._environment = {**environment, "FAULTS_FOLDER": str(self.folder)}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,6 +68,7 @@ class Part:
     def start(self) -> None:
         """Start it, again if need be."""
         self.starts += 1
+        self._let_go()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -67,6 +82,25 @@ class Part:
     def is_alive(self) -> bool:
         """Whether it runs, or is frozen."""
         return self._process is not None and self._process.poll() is None
+
+    def befall(self, fault: str, content: object = "") -> None:
+        """Let one of the faults of `hooks.sitecustomize` wait for this process."""
+        (self.folder / f"{fault}.taken").unlink(missing_ok=True)
+        draft = self.folder / "draft"
+        draft.write_text(str(content))
+        draft.rename(self.folder / fault)
+
+    def await_fault(self, fault: str, *, seconds: float = 60) -> None:
+        """Wait until the fault has struck."""
+        wait_for((self.folder / f"{fault}.taken").exists, f"{fault} never struck", seconds=seconds)
+
+    def relieve(self, fault: str) -> None:
+        """Take a fault away again."""
+        (self.folder / fault).unlink(missing_ok=True)
+
+    def is_in_a_fit(self) -> bool:
+        """Whether a fit that `slow-fit` holds up has begun."""
+        return (self.folder / "in-a-fit").exists()
 
     def kill(self) -> None:
         """Kill -9; its children must notice by themselves."""
@@ -82,8 +116,7 @@ class Part:
         """Wait for its end; gives the exit code."""
         assert self._process is not None
         code = self._process.wait(timeout=seconds)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._let_go()
         return code
 
     def freeze(self) -> None:
@@ -112,6 +145,10 @@ class Part:
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+
+    def _let_go(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
 
     def _family(self) -> list[psutil.Process]:
         if not self.is_alive():
@@ -196,7 +233,7 @@ class Stack:
         port = free_port()
         arguments = ["api", "--host", "127.0.0.1", "--port", str(port)]
         settings = {"suggestion_wait_seconds": 0.3, **settings}
-        part = Api(name, arguments, log=self._log(name), environment=self._environment(settings))
+        part = Api(name, arguments, folder=self.folder, environment=self._environment(settings))
         part.port = port
         self.parts.append(part)
         part.start()
@@ -205,11 +242,11 @@ class Stack:
 
     def add_worker(self, name: str = "worker", **settings: Any) -> Part:
         """Start a worker; it has shown itself in the database when this returns."""
-        part = Part(name, ["worker"], log=self._log(name), environment=self._environment(settings))
+        part = Part(name, ["worker"], folder=self.folder, environment=self._environment(settings))
         self.parts.append(part)
         before = self._count_workers()
         part.start()
-        _await(
+        wait_for(
             lambda: self._count_workers() > before or not part.is_alive(), f"{name} does not start"
         )
         assert part.is_alive(), part.log.read_text()[-2000:]
@@ -218,7 +255,7 @@ class Stack:
     def await_ready(self, part: Api) -> float:
         """Wait until an API process answers; gives how long it took."""
         began = time.monotonic()
-        _await(lambda: part.is_ready() or not part.is_alive(), f"{part.name} does not answer")
+        wait_for(lambda: part.is_ready() or not part.is_alive(), f"{part.name} does not answer")
         assert part.is_alive(), part.log.read_text()[-2000:]
         return time.monotonic() - began
 
@@ -236,7 +273,7 @@ class Stack:
             cluster = clusters.find(self.folder)
             assert cluster is not None
             cluster.signal(signal.SIGQUIT)
-            _await(lambda: not cluster.list_processes(), "Postgres does not end")
+            wait_for(lambda: not cluster.list_processes(), "Postgres does not end")
         self._postgres = embedded.start(self.folder)
 
     def end_sessions(self) -> None:
@@ -262,6 +299,11 @@ class Stack:
         for part in reversed(self.parts):
             part.end()
         embedded.remove(self.folder)
+        for part in self.parts:
+            text = part.log.read_text()
+            if "Traceback" in text:
+                # pytest shows this where the test failed.
+                sys.stdout.write(f"--- {part.name} ---\n{text[-6000:]}")
 
     def _watch(self) -> None:
         while not self._stopping.wait(0.2):
@@ -283,12 +325,8 @@ class Stack:
             "TRADEOFF_DATABASE_URL": self.served_url,
             "TRADEOFF_DATA_DIR": str(self.folder),
             "PYTHONPATH": os.pathsep.join([str(HOOKS), os.environ.get("PYTHONPATH", "")]),
-            "FAULTS_FOLDER": str(self.folder),
             **given,
         }
-
-    def _log(self, name: str) -> Path:
-        return self.folder / f"{name}.log"
 
 
 @contextmanager
@@ -308,8 +346,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await(condition: Any, complaint: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def wait_for(
+    condition: Callable[[], object], complaint: str, *, seconds: float = START_SECONDS
+) -> None:
+    """Wait until something is so, and fail with a complaint when it does not come."""
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, complaint
         time.sleep(0.05)
