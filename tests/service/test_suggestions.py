@@ -22,7 +22,7 @@ from tradeoff.service.access import Principal
 from tradeoff.store import suggestions as stored
 from tradeoff.store import tables
 from tradeoff.store.database import Session
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.suggestions import Asker, Draft
 
 LETTERS = [{"name": name, "type": "categorical", "categorical_values": ["p", "q"]} for name in "ab"]
 GRID: dict[str, Any] = {
@@ -210,7 +210,9 @@ def test_a_low_buffer_is_refilled_in_time(session: Session, principal: Principal
 def test_asking_keeps_the_metadata(session: Session, principal: Principal) -> None:
     experiment = create(session, principal)
 
-    row = suggestions.serve(session, experiment, metadata={"host": "a"}, accept_stale=False)
+    row = suggestions.serve(
+        session, experiment, asker=Asker(metadata={"host": "a"}), accept_stale=False
+    )
 
     assert row is not None
     assert row.metadata_ == {"host": "a"}
@@ -322,7 +324,7 @@ def test_an_observed_small_space_gets_answers_without_waiting(
 def test_a_user_opens_suggestions_of_their_own(session: Session, principal: Principal) -> None:
     experiment = create(session, principal)
 
-    row = suggestions.add(session, experiment, {"x": 7}, metadata={"by": "me"})
+    row = suggestions.add(session, experiment, {"x": 7}, asker=Asker(metadata={"by": "me"}))
 
     assert (row.source, row.state, row.assignments) == ("user", "open", {"x": 7.0})
     assert row.metadata_ == {"by": "me"}

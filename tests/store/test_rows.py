@@ -15,8 +15,8 @@ from tradeoff.spec import history as spec_history
 from tradeoff.spec.metrics import Metric
 from tradeoff.store import accounts, experiments, findings, history, observations, suggestions
 from tradeoff.store.database import Database, Session
-from tradeoff.store.suggestions import Draft
-from tradeoff.store.tables import Experiment, Observation
+from tradeoff.store.suggestions import Asker, Draft
+from tradeoff.store.tables import Experiment, Observation, Suggestion
 
 
 @pytest.fixture
@@ -162,7 +162,8 @@ def test_forgetting_the_model_fences_off_a_refresh_at_work(
     experiments.forget_model(session, row)
 
     assert not experiments.update_engine_state(session, experiment_id, epoch=epoch, state={})
-    assert suggestions.count_ready(session, experiment_id, least_revision=0) == 0
+    left = session.query(Suggestion).filter_by(experiment_id=experiment_id, state="ready")
+    assert left.count() == 0
 
 
 def test_observations_are_kept_in_the_order_given(session: Session, experiment_id: int) -> None:
@@ -260,7 +261,7 @@ def test_history_is_what_was_seen_and_is_expected(session: Session, experiment_i
             session,
             experiment_id,
             Draft({"x": x}, "user"),
-            metadata=None,
+            asker=Asker(),
             revision=0,
             observations_seen=0,
             allow_repeat=False,

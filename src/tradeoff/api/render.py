@@ -143,7 +143,7 @@ def suggestion(
         id=str(row.id),
         experiment=str(row.experiment_id),
         assignments=_assignments(row.assignments, spec),
-        state="lapsed" if lapsed else row.state,  # type: ignore[arg-type]  # it was handed out
+        state="lapsed" if lapsed else row.state,
         created=_seconds(opened),
         deleted=row.deleted,
         metadata=row.metadata_,

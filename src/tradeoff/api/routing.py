@@ -8,6 +8,7 @@ query and answer look like:
     suggestion, observation,
     checkpoint, token
     body, query                    wire models, validated after the rows were found
+    keyless                        whether the request came without an `Idempotency-Key`
     accept_stale                   the function may give `None` while this is false: not yet
 
 A route without a permission, or whose function needs something else, does not start.
@@ -31,7 +32,9 @@ from tradeoff.api.wire.queries import Query
 
 #: The rows that a path can name; each but `client` and `token` is looked up with its experiment.
 ROWS = ("client", "project", "token", "experiment", "suggestion", "observation", "checkpoint")
-ARGUMENTS = frozenset({*ROWS, "session", "principal", "secret", "body", "query", "accept_stale"})
+ARGUMENTS = frozenset(
+    {*ROWS, "session", "principal", "secret", "body", "query", "keyless", "accept_stale"}
+)
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 

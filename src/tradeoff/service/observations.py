@@ -1,12 +1,14 @@
 """Take in what trainings report.
 
 Each report goes through one transaction: the observation, the closed suggestion, the counters
-and the refresh that it makes necessary are there together or not at all.
+and the refresh that it makes necessary are there together or not at all. So is, after a transient
+failure, the configuration that is to be served again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,8 @@ from tradeoff.store.database import Session
 
 MAX_BATCH = 2_500
 MAX_OBSERVATIONS = 100_000
+#: What a report says about its suggestion: the columns that a retry has equal.
+TOLD = ("suggestion_id", "failed", "transient", "values", "metadata_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +36,40 @@ class Report:
         assignments: value by parameter, when no suggestion was tried.
         values: one evaluation per metric; empty when `failed`.
         failed: the configuration could not be evaluated.
+        transient: it failed for a reason that has nothing to do with the configuration, which is
+            served again and of which nothing is learnt; only when `failed`.
         metadata: the user's own.
+        dedupe: take it for a retry when it equals an observation of the same suggestion that was
+            stored in the last ten minutes: that one is given, and nothing is stored.
     """
 
     suggestion_id: int | None = None
     assignments: Mapping[str, Any] | None = None
     values: Sequence[MetricEvaluation] = ()
     failed: bool = False
+    transient: bool = False
     metadata: dict[str, Any] | None = None
+    dedupe: bool = False
 
 
 def report(session: Session, experiment: tables.Experiment, report: Report) -> tables.Observation:
-    """Keep one observation.
+    """Keep one observation; or give the one that this is the retry of, see `Report.dedupe`.
 
     Raises:
         BadInput: when it does not fit the experiment; the message names the field.
     """
     # Before the checks, which would otherwise be against a space that changes meanwhile.
     experiments.lock(session, experiment)
-    return _keep(session, experiment, [_checked(session, experiment, report, "")])[0]
+    return _keep_new(session, experiment, [report], [_checked(session, experiment, report, "")])[0]
 
 
 def report_many(
     session: Session, experiment: tables.Experiment, reports: Sequence[Report]
 ) -> list[tables.Observation]:
     """Keep many observations, all of them or none, in the order given.
+
+    Two equal reports of one call are two measurements, whatever `Report.dedupe` says; a call that
+    is retried finds both of them again.
 
     Raises:
         BadInput: when one does not fit; the message names it by its index.
@@ -75,7 +88,7 @@ def report_many(
         for index, each in enumerate(reports)
     ]
     del loaded
-    return _keep(session, experiment, rows)
+    return _keep_new(session, experiment, reports, rows)
 
 
 def _checked(
@@ -98,6 +111,7 @@ def _checked(
         "assignments_hash": stored_suggestions.hash_assignments(assignments),
         "values": _checked_values(experiment, report.values, report.failed, path),
         "failed": report.failed,
+        "transient": _checked_kind(report.failed, report.transient, path),
         "metadata_": report.metadata,
     }
 
@@ -129,29 +143,109 @@ def _checked_values(
     }
 
 
+def _checked_kind(failed: bool, transient: bool, path: str) -> bool:
+    if transient and not failed:
+        raise BadInput(f"{path}failure_kind: only an observation with failed: true has one")
+    return transient
+
+
+def _keep_new(
+    session: Session,
+    experiment: tables.Experiment,
+    reports: Sequence[Report],
+    rows: Sequence[dict[str, Any]],
+) -> list[tables.Observation]:
+    """Store what is no retry, on the locked experiment, and give all of it in its order."""
+    require_active(experiment)
+    doubtful = {index: row for index, row in enumerate(rows) if reports[index].dedupe}
+    repeated = _find_repeated(session, experiment, doubtful)
+    new = [row for index, row in enumerate(rows) if index not in repeated]
+    kept = iter(_keep(session, experiment, new) if new else ())
+    return [repeated[index] if index in repeated else next(kept) for index in range(len(rows))]
+
+
+def _find_repeated(
+    session: Session, experiment: tables.Experiment, rows: Mapping[int, dict[str, Any]]
+) -> dict[int, tables.Observation]:
+    """What each of these reports repeats that repeats something, by its index.
+
+    The second of equal reports repeats the second of equal observations, and what is left over
+    the last one.
+    """
+    suggestion_ids = {row["suggestion_id"] for row in rows.values()} - {None}
+    recent: dict[str, list[tables.Observation]] = {}
+    for found in observations.list_recent(session, experiment.id, suggestion_ids):
+        recent.setdefault(_content(_told(found)), []).append(found)
+    repeated: dict[int, tables.Observation] = {}
+    for index, row in rows.items():
+        equal = recent.get(_content(row))
+        if equal:
+            repeated[index] = equal.pop(0) if len(equal) > 1 else equal[0]
+    return repeated
+
+
+def _told(row: tables.Observation) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in TOLD}
+
+
+def _content(row: Mapping[str, Any]) -> str:
+    """A text that two reports have in common when one may be the retry of the other."""
+    return json.dumps(_as_floats([row[name] for name in TOLD]), sort_keys=True)
+
+
+def _as_floats(part: Any) -> Any:
+    """`part` with one form for each number; Postgres gives 1e150 back as an integer."""
+    if isinstance(part, Mapping):
+        return {key: _as_floats(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_as_floats(value) for value in part]
+    return float(part) if isinstance(part, int) and not isinstance(part, bool) else part
+
+
 def _keep(
     session: Session, experiment: tables.Experiment, rows: list[dict[str, Any]]
 ) -> list[tables.Observation]:
     """Store what was checked, on the locked experiment."""
-    require_active(experiment)
     if experiment.observation_count + len(rows) > MAX_OBSERVATIONS:
         raise BadInput(f"An experiment holds at most {MAX_OBSERVATIONS} observations")
     kept = observations.insert_many(session, rows)
-    suggestion_ids = {row["suggestion_id"] for row in rows if row["suggestion_id"] is not None}
-    if suggestion_ids:
-        stored_suggestions.update_closed(session, suggestion_ids)
-    failures = sum(row["failed"] for row in rows)
-    _count(session, experiment, observed=len(rows), failed=failures)
+    _close(session, experiment, rows)
+    transient = sum(row["transient"] for row in rows)
+    experiment.observation_count += len(rows)
+    experiment.failure_count += sum(row["failed"] for row in rows)
+    experiment.transient_count += transient
+    _note(session, experiment, learnt=len(rows) - transient)
     return kept
 
 
-def _count(session: Session, experiment: tables.Experiment, *, observed: int, failed: int) -> None:
-    """Note on the locked experiment that observations came, went or changed."""
-    experiment.observation_count += observed
-    experiment.failure_count += failed
-    experiment.revision += max(abs(observed), 1)
+def _close(
+    session: Session, experiment: tables.Experiment, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Close what was reported on; of what met a transient failure, serve the like again."""
+    suggestion_ids = {row["suggestion_id"] for row in rows} - {None}
+    if not suggestion_ids:
+        return
+    closed = stored_suggestions.update_closed(session, suggestion_ids)
+    unlucky = {row["suggestion_id"] for row in rows if row["transient"]}
+    _serve_again(session, experiment, unlucky.intersection(closed))
+
+
+def _serve_again(
+    session: Session, experiment: tables.Experiment, suggestion_ids: Collection[int]
+) -> None:
+    if suggestion_ids and stored_suggestions.put_again(session, suggestion_ids):
+        stored_suggestions.notify_ready(session, experiment.id)
+
+
+def _note(session: Session, experiment: tables.Experiment, *, learnt: int) -> None:
+    """Note on the locked experiment that so many observations came, went or changed.
+
+    Transient failures are not among them: what is known is the same as before, and so what was
+    computed from it is as good.
+    """
+    experiment.revision += learnt
     experiments.touch(session, experiment)
-    if is_modelled(experiment):
+    if learnt and is_modelled(experiment):
         queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
 
 
@@ -167,8 +261,11 @@ def change(
         session: to work with.
         experiment: whose observation it is.
         observation: to be changed.
-        changes: any of `suggestion_id`, `assignments`, `values`, `failed`, `metadata`; see
-            `Report`. `None` clears a field.
+        changes: any of `suggestion_id`, `assignments`, `values`, `failed`, `failure_kind`,
+            `metadata`; see `Report`. `None` clears a field, but for `failure_kind`, where it
+            changes nothing. A failure that turns out to be transient lets the configuration be
+            served again, as if it had been reported so; one that turns out not to be takes that
+            back, unless the configuration is handed out already.
 
     Raises:
         BadInput: when the result would not be a valid observation.
@@ -176,7 +273,7 @@ def change(
     experiments.lock(session, experiment)
     require_active(experiment)
     observations.lock(session, observation)
-    failed_before = observation.failed
+    before = observation.failed, observation.transient
     _change_tried(session, experiment, observation, changes)
     _change_outcome(experiment, observation, changes)
     if "metadata" in changes:
@@ -185,8 +282,12 @@ def change(
     if changes.keys() <= {"metadata"}:
         experiments.touch(session, experiment)  # nothing that the model knows of
     else:
+        experiment.failure_count += observation.failed - before[0]
+        experiment.transient_count += observation.transient - before[1]
         experiment.rewrites += 1
-        _count(session, experiment, observed=0, failed=int(observation.failed) - int(failed_before))
+        if observation.transient and not before[1] and observation.suggestion_id is not None:
+            _serve_again(session, experiment, {observation.suggestion_id})
+        _note(session, experiment, learnt=1)
 
 
 def _change_tried(
@@ -231,13 +332,20 @@ def _change_outcome(
         raise BadInput("values: send null along with failed: true, since a failure has no values")
     elif not failed and observation.failed:
         raise BadInput("values: required when an observation did not fail after all")
-    observation.failed = failed
+    kind = changes.get("failure_kind")
+    transient = observation.transient and failed if kind is None else kind == "transient"
+    if kind is not None and not failed:
+        raise BadInput("failure_kind: only an observation with failed: true has one")
+    observation.failed, observation.transient = failed, transient
 
 
 def delete(
     session: Session, experiment: tables.Experiment, observation: tables.Observation
 ) -> None:
     """Delete one observation; its suggestion stays closed.
+
+    What is served again because of a transient failure goes on being so: the configuration is as
+    wanted as before.
 
     Raises:
         NotFound: when another request deleted it just now.
@@ -247,7 +355,10 @@ def delete(
     observation.deleted = True
     experiment.rewrites += 1
     session.flush()
-    _count(session, experiment, observed=-1, failed=-int(observation.failed))
+    experiment.observation_count -= 1
+    experiment.failure_count -= observation.failed
+    experiment.transient_count -= observation.transient
+    _note(session, experiment, learnt=0 if observation.transient else 1)
 
 
 def delete_all(session: Session, experiment: tables.Experiment) -> None:
@@ -256,9 +367,6 @@ def delete_all(session: Session, experiment: tables.Experiment) -> None:
     observations.update_deleted(session, experiment.id)
     experiments.forget_model(session, experiment)
     experiment.rewrites += 1
-    _count(
-        session,
-        experiment,
-        observed=-experiment.observation_count,
-        failed=-experiment.failure_count,
-    )
+    learnt = max(experiment.observation_count, 1)
+    experiment.observation_count = experiment.failure_count = experiment.transient_count = 0
+    _note(session, experiment, learnt=learnt)

@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tradeoff.engine import design
+from tradeoff.service import ladder, leases
 from tradeoff.service.access import require_active
 from tradeoff.spec.values import Value
 from tradeoff.store import experiments, queue, tables
 from tradeoff.store import suggestions as stored
 from tradeoff.store.database import Session
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.suggestions import Asker, Draft
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ DRAW_BATCH = 64
 DRAW_BATCHES = 8
 MAX_BUFFER = 64
 MIN_BUFFER = 4
+#: Somebody who keeps nothing with the suggestion and may take any time.
+NOBODY = Asker()
 
 
 def is_modelled(experiment: tables.Experiment) -> bool:
@@ -38,7 +41,7 @@ def is_initial(experiment: tables.Experiment) -> bool:
     return design.is_initial(
         experiment.spec,
         succeeded=experiment.observation_count - experiment.failure_count,
-        failed=experiment.failure_count,
+        failed=experiment.failure_count - experiment.transient_count,
     )
 
 
@@ -58,6 +61,12 @@ def buffer_size(session: Session, experiment: tables.Experiment) -> int:
     bandwidth = experiment.spec.parallel_bandwidth or 1
     demand = stored.count_open_since(session, experiment.id, experiment.refreshed)
     return min(MAX_BUFFER, max(MIN_BUFFER, 2 * bandwidth, 2 * demand))
+
+
+def is_fresh(session: Session, experiment: tables.Experiment, *, revision: int) -> bool:
+    """Whether what was computed at `revision` could still be served before something newer."""
+    fresh = stored.Freshness(experiment.revision, experiment.spec.parallel_bandwidth or 1)
+    return stored.is_fresh(session, experiment.id, fresh, revision=revision)
 
 
 def fill_buffer(
@@ -94,15 +103,18 @@ def serve(
     session: Session,
     experiment: tables.Experiment,
     *,
-    metadata: dict[str, Any] | None = None,
+    asker: Asker = NOBODY,
     accept_stale: bool,
 ) -> tables.Suggestion | None:
     """Hand out the best next configuration.
 
+    A worker that names itself is given what it holds already. What is served again after a
+    transient failure comes before everything else.
+
     Args:
         session: to work with.
         experiment: whose.
-        metadata: the asker's, kept with the suggestion.
+        asker: who gets it.
         accept_stale: take an older answer, or a space-filling point, rather than none.
 
     Returns:
@@ -113,34 +125,46 @@ def serve(
         BadInput: when the experiment is deleted.
     """
     require_active(experiment)
-    if experiment.spec.type == "grid":
-        return _draw_from_grid(session, experiment, metadata)
-    if not is_modelled(experiment):
-        return _draw(session, experiment, metadata)
-    if is_initial(experiment):
+    held = leases.give_back(session, experiment, asker)
+    if held is not None:
+        return held
+    if is_initial(experiment) or not is_modelled(experiment):
         # These points know of no observation, so none of them is ever stale.
-        ready = stored.take_ready(session, experiment.id, least_revision=None, metadata=metadata)
-        return ready or _draw(session, experiment, metadata)
+        taken = stored.take_ready(session, experiment.id, fresh=None, asker=asker)
+        if taken is not None:
+            return taken.suggestion
+        if experiment.spec.type == "grid":
+            return _draw_from_grid(session, experiment, asker)
+        return _draw(session, experiment, asker)
+    return _serve_modelled(session, experiment, asker, accept_stale=accept_stale)
 
+
+def _serve_modelled(
+    session: Session, experiment: tables.Experiment, asker: Asker, *, accept_stale: bool
+) -> tables.Suggestion | None:
+    if ladder.read_rung(session, experiment) == ladder.WITHOUT_MODEL:
+        # No refresh is on its way: nothing is gained by waiting for one, or asking for it.
+        left = stored.take_ready(session, experiment.id, fresh=None, asker=asker)
+        reason = ladder.REASONS[ladder.WITHOUT_MODEL]
+        return left.suggestion if left else _draw(session, experiment, asker, reason=reason)
     bandwidth = experiment.spec.parallel_bandwidth or 1
-    lag = max(bandwidth, stored.count_open(session, experiment.id)) - 1
-    fresh = experiment.revision - lag
-    ready = stored.take_ready(session, experiment.id, least_revision=fresh, metadata=metadata)
-    # What is left may be fresh and yet of no use, having been tried meanwhile.
-    runs_low = ready is None or stored.count_ready(
-        session, experiment.id, least_revision=fresh
-    ) < min(bandwidth, MIN_BUFFER)
-    if ready is None and _is_used_up(session, experiment):
+    fresh = stored.Freshness(experiment.revision, bandwidth)
+    taken = stored.take_ready(session, experiment.id, fresh=fresh, asker=asker)
+    if taken is not None:
+        if taken.left < min(bandwidth, MIN_BUFFER):
+            queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
+        return taken.suggestion
+    if _is_used_up(session, experiment):
         # No refresh could find anything else.
-        return _draw(session, experiment, metadata)
-    if ready is None and accept_stale:
+        return _draw(session, experiment, asker)
+    served: tables.Suggestion | None = None
+    if accept_stale:
         logger.info("nothing fresh is ready", extra={"experiment": experiment.id})
-        ready = stored.take_ready(session, experiment.id, least_revision=None, metadata=metadata)
-        ready = ready or _draw(session, experiment, metadata)
-    if runs_low:
-        # Last, since a draw waits for whoever reports, who waits for whoever enqueues.
-        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
-    return ready
+        stale = stored.take_ready(session, experiment.id, fresh=None, asker=asker)
+        served = _draw(session, experiment, asker) if stale is None else stale.suggestion
+    # Last, since a draw waits for whoever reports, who waits for whoever enqueues.
+    queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
+    return served
 
 
 def add(
@@ -148,7 +172,7 @@ def add(
     experiment: tables.Experiment,
     assignments: Mapping[str, Any],
     *,
-    metadata: dict[str, Any] | None = None,
+    asker: Asker = NOBODY,
 ) -> tables.Suggestion:
     """Open a suggestion that the user made.
 
@@ -158,7 +182,7 @@ def add(
     """
     require_active(experiment)
     checked = experiment.spec.check_assignments(assignments)
-    return _open_anyway(session, experiment, Draft(checked, "user"), metadata)
+    return _open_anyway(session, experiment, Draft(checked, "user"), asker)
 
 
 def change_metadata(
@@ -183,20 +207,25 @@ def delete_all(session: Session, experiment: tables.Experiment, *, open_only: bo
 
 
 def _draw(
-    session: Session, experiment: tables.Experiment, metadata: dict[str, Any] | None
+    session: Session, experiment: tables.Experiment, asker: Asker, *, reason: str | None = None
 ) -> tables.Suggestion:
-    """Open the next point of the experiment's own sequence that was not used."""
+    """Open the next point of the experiment's own sequence that was not used.
+
+    Where a model was to be expected, `reason` says why it is none.
+    """
+    explanation = {} if reason is None else {"reason": reason}
     source = "space_filling" if is_modelled(experiment) else "random"
     points: Sequence[dict[str, Value]] = []
     for batch in range(DRAW_BATCHES):
         # Nearly always the very next point is free; only small spaces need a longer look.
         points = _next_points(session, experiment, DRAW_BATCH if batch else 1)
-        row = _open_unused(session, experiment, points, source, metadata)
+        drafts = [Draft(point, source, explanation) for point in points]
+        row = _open_unused(session, experiment, drafts, asker)
         if row is not None:
             return row
     logger.info("the space is used up", extra={"experiment": experiment.id})
-    draft = Draft(points[0], source, {"space_exhausted": True})
-    return _open_anyway(session, experiment, draft, metadata)
+    draft = Draft(points[0], source, {**explanation, "space_exhausted": True})
+    return _open_anyway(session, experiment, draft, asker)
 
 
 def _is_used_up(session: Session, experiment: tables.Experiment) -> bool:
@@ -205,9 +234,14 @@ def _is_used_up(session: Session, experiment: tables.Experiment) -> bool:
     if experiment.spec.conditionals or size == 0:
         return False
     # Counting different ones costs more, and only small spaces come so far.
-    if size > experiment.observation_count + stored.count_handed_out(session, experiment.id):
+    if size > _known(experiment) + stored.count_handed_out(session, experiment.id):
         return False
     return stored.count_used(session, experiment.id) >= size
+
+
+def _known(experiment: tables.Experiment) -> int:
+    """How many observations say something about their configuration."""
+    return experiment.observation_count - experiment.transient_count
 
 
 def _next_points(
@@ -222,43 +256,42 @@ def _next_points(
 
 
 def _draw_from_grid(
-    session: Session, experiment: tables.Experiment, metadata: dict[str, Any] | None
+    session: Session, experiment: tables.Experiment, asker: Asker
 ) -> tables.Suggestion:
     """Open the next point of the grid; after the last comes the first again."""
     # Two askers at once must not count the same number of open ones.
     experiments.lock(session, experiment)
     handed_out = stored.count_handed_out(session, experiment.id)
-    index = experiment.observation_count + handed_out
+    index = _known(experiment) + handed_out
     size = experiment.spec.grid_size
     if index < size:
-        points = [
-            design.grid_point(experiment.spec, position)
+        drafts = [
+            Draft(design.grid_point(experiment.spec, position), "grid")
             for position in range(index, min(index + DRAW_BATCH, size))
         ]
-        row = _open_unused(session, experiment, points, "grid", metadata)
+        row = _open_unused(session, experiment, drafts, asker)
         if row is not None:
             return row
     draft = Draft(design.grid_point(experiment.spec, index), "grid", {"space_exhausted": True})
-    return _open_anyway(session, experiment, draft, metadata)
+    return _open_anyway(session, experiment, draft, asker)
 
 
 def _open_unused(
     session: Session,
     experiment: tables.Experiment,
-    points: Sequence[Mapping[str, Value]],
-    source: str,
-    metadata: dict[str, Any] | None,
+    drafts: Sequence[Draft],
+    asker: Asker,
 ) -> tables.Suggestion | None:
-    digests = [stored.hash_assignments(point) for point in points]
+    digests = [stored.hash_assignments(draft.assignments) for draft in drafts]
     used = stored.find_used(session, experiment.id, digests)
-    for point, digest in zip(points, digests, strict=True):
+    for draft, digest in zip(drafts, digests, strict=True):
         if digest in used:
             continue
         row = stored.insert_open(
             session,
             experiment.id,
-            Draft(point, source),
-            metadata=metadata,
+            draft,
+            asker=asker,
             revision=experiment.revision,
             observations_seen=0,
             allow_repeat=False,
@@ -272,13 +305,13 @@ def _open_anyway(
     session: Session,
     experiment: tables.Experiment,
     draft: Draft,
-    metadata: dict[str, Any] | None,
+    asker: Asker,
 ) -> tables.Suggestion:
     row = stored.insert_open(
         session,
         experiment.id,
         draft,
-        metadata=metadata,
+        asker=asker,
         revision=experiment.revision,
         observations_seen=0,
         allow_repeat=True,

@@ -10,7 +10,7 @@ import logging
 import threading
 
 from tradeoff.errors import TradeoffError
-from tradeoff.store import idempotency, queue
+from tradeoff.store import idempotency, queue, suggestions
 from tradeoff.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -19,11 +19,15 @@ INTERVAL_SECONDS = 10.0
 
 
 def do_once(database: Database) -> None:
-    """Put dead workers' jobs back, and forget idempotency keys past their time."""
+    """Put dead workers' jobs back, forget keys past their time, note which leases ran out."""
     with database.transaction() as session:
         queue.sweep(session)
     with database.transaction() as session:
         idempotency.purge(session)
+    lapsed = suggestions.LAPSE_BATCH
+    while lapsed == suggestions.LAPSE_BATCH:
+        with database.transaction() as session:
+            lapsed = suggestions.lapse(session)
 
 
 class Upkeep:

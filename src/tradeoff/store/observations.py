@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Select,
     Text,
     cast,
+    func,
     insert,
     select,
     update,
@@ -21,11 +23,34 @@ from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store.database import Session
 from tradeoff.store.tables import Experiment, Observation
 
+#: A client that keeps no key of its requests is believed to retry for so long.
+RETRIED_WITHIN = datetime.timedelta(minutes=10)
+
 
 def insert_many(session: Session, rows: Sequence[dict[str, Any]]) -> list[Observation]:
     """Keep observations; the answer has the order of `rows`."""
     statement = insert(Observation).returning(Observation, sort_by_parameter_order=True)
     return list(session.scalars(statement, rows))
+
+
+def list_recent(
+    session: Session, experiment_id: int, suggestion_ids: Collection[int]
+) -> Sequence[Observation]:
+    """What was reported on these suggestions within `RETRIED_WITHIN`, oldest first."""
+    if not suggestion_ids:
+        return []
+    # ix_observations_suggestion_id
+    query = (
+        select(Observation)
+        .where(
+            Observation.suggestion_id.in_(suggestion_ids),
+            Observation.experiment_id == experiment_id,
+            ~Observation.deleted,
+            Observation.created > func.now() - RETRIED_WITHIN,
+        )
+        .order_by(Observation.id)
+    )
+    return session.scalars(query).all()
 
 
 def get(session: Session, experiment_id: int, observation_id: int) -> Observation:

@@ -9,18 +9,40 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, select, text, update
-from sqlalchemy import insert as sql_insert
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    type_coerce,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import aliased
 
 from tradeoff.errors import NotFound
 from tradeoff.spec.values import Value
 from tradeoff.store.database import Session
-from tradeoff.store.tables import UNIQUE_OPEN, Experiment, Observation, Suggestion
+from tradeoff.store.tables import Experiment, Observation, Suggestion
 
-#: An open suggestion that nobody reported on for so long is no longer expected back.
+#: An open suggestion that nobody reported on for so long is no longer expected back, unless the
+#: experiment says otherwise.
 OPEN_FOR = datetime.timedelta(days=7)
+#: How often a configuration is served again after transient failures.
+MAX_ATTEMPTS = 2
+#: Nobody needs to know of more open suggestions than this.
+MOST_COUNTED = 1_000
+#: Leases lapsed by one statement.
+LAPSE_BATCH = 1_000
 #: How often taking a suggestion is tried again after losing a race for it.
 TAKE_TRIES = 20
 
@@ -45,6 +67,64 @@ class Draft:
     explanation: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who is handed a suggestion.
+
+    Attributes:
+        metadata: the asker's own, kept with the suggestion.
+        worker_id: who holds it, by a name that outlives the process.
+        lease_seconds: how long the holder may be silent; `None` for as long as it likes.
+    """
+
+    metadata: dict[str, Any] | None = None
+    worker_id: str | None = None
+    lease_seconds: float | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """What is kept with a suggestion that is handed out now; times by the database's clock."""
+        expires = None if self.lease_seconds is None else expiry(literal(self.lease_seconds, Float))
+        return {
+            "metadata_": self.metadata,
+            "worker_id": self.worker_id,
+            "lease_seconds": self.lease_seconds,
+            "lease_expires": expires,
+            "opened": func.now(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """What a ready suggestion must know to be handed out.
+
+    It must have seen all but at most `max(bandwidth, open suggestions) - 1` of the observations.
+
+    Attributes:
+        revision: of the experiment, at this moment.
+        bandwidth: how many trainings are meant to run at once.
+    """
+
+    revision: int
+    bandwidth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken out of the buffer.
+
+    Attributes:
+        suggestion: now open.
+        left: how many others, as new as this one, were ready.
+    """
+
+    suggestion: Suggestion
+    left: int
+
+
+#: The states of a suggestion that was handed out.
+HANDED_OUT = ("open", "lapsed", "closed")
+
+
 def get(session: Session, experiment_id: int, suggestion_id: int) -> Suggestion:
     """A suggestion that was handed out.
 
@@ -56,7 +136,7 @@ def get(session: Session, experiment_id: int, suggestion_id: int) -> Suggestion:
         row is None
         or row.deleted
         or row.experiment_id != experiment_id
-        or row.state not in ("open", "closed")
+        or row.state not in HANDED_OUT
     ):
         raise NotFound(f"There is no suggestion {suggestion_id} in this experiment")
     return row
@@ -79,10 +159,12 @@ def listing(
     """The suggestions that were handed out; `deleted` of `None` gives both kinds."""
     # ix_suggestions_listed
     query = select(Suggestion).where(
-        Suggestion.experiment_id == experiment_id, Suggestion.state.in_(("open", "closed"))
+        Suggestion.experiment_id == experiment_id, Suggestion.state.in_(HANDED_OUT)
     )
     if state is not None:
         query = query.where(Suggestion.state == state)
+    if state == "open":
+        query = query.where(~is_overdue(Suggestion))
     if deleted is not None:
         query = query.where(Suggestion.deleted == deleted)
     if ids is not None:
@@ -90,60 +172,112 @@ def listing(
     return query
 
 
+def expiry(seconds: Any) -> ColumnElement[datetime.datetime]:
+    """When a lease of so many seconds ends that begins now."""
+    # seven arguments: years, months, weeks, days, hours, minutes, seconds
+    return func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+
+
+def is_overdue(row: Any) -> ColumnElement[bool]:
+    """Whether the lease of `row` has run out, by the database's clock; `False` without one.
+
+    Such a suggestion is lapsed, whether or not `lapse` has come by to note it.
+    """
+    return func.coalesce(row.lease_expires < func.now(), False)
+
+
+def _is_held(row: Any) -> ColumnElement[bool]:
+    """Whether `row` is open and not lapsed."""
+    return and_(row.state == "open", ~row.deleted, ~is_overdue(row))
+
+
 def _observed() -> ColumnElement[bool]:
-    """Whether the configuration of a suggestion was observed, under whatever name."""
-    # ix_observations_assignments
-    return exists().where(
+    """Whether something is known of the configuration of a suggestion, under whatever name.
+
+    A transient failure tells nothing.
+    """
+    # ix_observations_assignments. One look at the index for each suggestion: as EXISTS it could
+    # become a join that reads every observation of the experiment.
+    found = select(literal(1)).where(
         Observation.experiment_id == Suggestion.experiment_id,
         Observation.assignments_hash == Suggestion.assignments_hash,
         ~Observation.deleted,
+        ~Observation.transient,
     )
+    return found.limit(1).correlate(Suggestion).scalar_subquery().is_not(None)
 
 
-def _expected(experiment_id: int) -> ColumnElement[bool]:
-    """Open suggestions whose result is still awaited.
+def is_awaited(experiment_id: int) -> ColumnElement[bool]:
+    """Whether the result of a suggestion of this experiment that was handed out is awaited.
 
     Old clients report by assignments and leave every suggestion open; others vanish for ever.
     """
+    seconds = type_coerce(Experiment.spec, JSONB)["suggestion_ttl_seconds"].as_float()
+    patience = (
+        select(func.coalesce(seconds, OPEN_FOR.total_seconds()))
+        .where(Experiment.id == experiment_id)
+        .scalar_subquery()
+    )
     return and_(
-        Suggestion.experiment_id == experiment_id,
-        Suggestion.state == "open",
-        ~Suggestion.deleted,
-        Suggestion.opened > func.now() - OPEN_FOR,
+        Suggestion.opened > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, patience),
         ~_observed(),
     )
 
 
-def count_open(session: Session, experiment_id: int) -> int:
-    """How many open suggestions are still expected back."""
-    return session.scalar(select(func.count()).where(_expected(experiment_id))) or 0
+def _expected(experiment_id: int) -> ColumnElement[bool]:
+    """Open suggestions of an experiment whose result is awaited."""
+    return and_(
+        Suggestion.experiment_id == experiment_id,
+        _is_held(Suggestion),
+        is_awaited(experiment_id),
+    )
+
+
+def _count_open(experiment_id: int) -> ColumnElement[int]:
+    """How many open suggestions are still expected back, `MOST_COUNTED` being enough."""
+    # ix_suggestions_unique_open
+    some = select(literal(1)).where(_expected(experiment_id)).limit(MOST_COUNTED).subquery()
+    return select(func.count()).select_from(some).scalar_subquery()
+
+
+def is_fresh(session: Session, experiment_id: int, fresh: Freshness, *, revision: int) -> bool:
+    """Whether what knows the experiment up to `revision` is new enough to be handed out."""
+    if revision > fresh.revision - fresh.bandwidth:
+        return True
+    return revision > fresh.revision - (session.scalar(select(_count_open(experiment_id))) or 0)
 
 
 def count_handed_out(session: Session, experiment_id: int) -> int:
-    """How many suggestions are open, whether or not they are still expected back."""
-    # ix_suggestions_unique_open
+    """How many suggestions are open or will be again, whether or not they are expected back."""
+    # ix_suggestions_unique_open, ix_suggestions_ready
     query = select(func.count()).where(
-        Suggestion.experiment_id == experiment_id, Suggestion.state == "open", ~Suggestion.deleted
+        Suggestion.experiment_id == experiment_id, _is_held(Suggestion)
     )
-    return session.scalar(query) or 0
-
-
-def count_ready(session: Session, experiment_id: int, *, least_revision: int) -> int:
-    """How many suggestions of at least this revision wait in the buffer."""
-    # ix_suggestions_ready
-    query = select(func.count()).where(
+    again = select(func.count()).where(
         Suggestion.experiment_id == experiment_id,
-        Suggestion.state == "ready",
+        Suggestion.state.in_(("queued", "ready")),
+        Suggestion.state == "queued",
         ~Suggestion.deleted,
-        Suggestion.revision >= least_revision,
     )
-    return session.scalar(query) or 0
+    return session.scalar(select(query.scalar_subquery() + again.scalar_subquery())) or 0
 
 
 def list_pending(session: Session, experiment_id: int) -> Sequence[dict[str, Any]]:
-    """The assignments of the open suggestions that are still expected back, oldest first."""
-    query = select(Suggestion.assignments).where(_expected(experiment_id)).order_by(Suggestion.id)
-    return session.scalars(query).all()
+    """The assignments that a result is awaited of, oldest first.
+
+    Those of the open suggestions that are still expected back, and of what is served again.
+    """
+    # ix_suggestions_unique_open, ix_suggestions_ready
+    expected = select(Suggestion.id, Suggestion.assignments).where(_expected(experiment_id))
+    again = select(Suggestion.id, Suggestion.assignments).where(
+        Suggestion.experiment_id == experiment_id,
+        Suggestion.state.in_(("queued", "ready")),
+        Suggestion.state == "queued",
+        ~Suggestion.deleted,
+        ~_observed(),
+    )
+    both = expected.union_all(again).subquery()
+    return session.scalars(select(both.c.assignments).order_by(both.c.id)).all()
 
 
 def count_open_since(session: Session, experiment_id: int, moment: datetime.datetime | None) -> int:
@@ -161,77 +295,151 @@ def count_open_since(session: Session, experiment_id: int, moment: datetime.date
     return session.scalar(query) or 0
 
 
+#: What a suggestion keeps when it is handed out, or served again.
+KEPT = (
+    "experiment_id",
+    "assignments",
+    "assignments_hash",
+    "source",
+    "explanation",
+    "rank",
+    "revision",
+    "observations_seen",
+    "computed",
+)
+
+
 def take_ready(
-    session: Session,
-    experiment_id: int,
-    *,
-    least_revision: int | None,
-    metadata: dict[str, Any] | None,
-) -> Suggestion | None:
-    """Hand out the best ready suggestion, each to one caller only.
+    session: Session, experiment_id: int, *, fresh: Freshness | None, asker: Asker
+) -> Taken | None:
+    """Hand out the best suggestion of the buffer, each to one caller only.
+
+    What is served again after a transient failure comes first, however old it is.
 
     Args:
         session: to work with.
         experiment_id: whose buffer.
-        least_revision: how new it must be; `None` takes any.
-        metadata: the asker's.
+        fresh: how new it must be; `None` takes any.
+        asker: who gets it.
 
     Returns:
         The suggestion, now open, or `None` when none is left that is new enough, different from
         every open one, and not observed meanwhile.
     """
+    for _ in range(TAKE_TRIES):
+        found = session.execute(_taking(experiment_id, fresh, asker)).one_or_none()
+        if found is None:
+            return None
+        if found[0] is not None:
+            return Taken(found[0], found[1])
+        # An equal one stands in the way: it was opened at this very moment, and is seen at the
+        # next look; or its lease ran out, and nobody has noted it.
+        lapse(session, experiment_id=experiment_id)
+    return None
+
+
+def _taking(experiment_id: int, fresh: Freshness | None, asker: Asker) -> Select[Any]:
+    """One statement that moves the best of the buffer among the open ones.
+
+    It gives no row when nothing fits, and a row without a suggestion when the best one could not
+    be opened, since an equal one is open.
+    """
     twin = aliased(Suggestion)
-    free = ~exists().where(
+    # ix_suggestions_unique_open
+    taken_already = exists().where(
         twin.experiment_id == Suggestion.experiment_id,
         twin.assignments_hash == Suggestion.assignments_hash,
         twin.repeat == Suggestion.repeat,
         twin.state == "open",
         ~twin.deleted,
+        ~is_overdue(twin),
     )
     # ix_suggestions_ready
     best = (
-        select(Suggestion.id)
+        select(Suggestion)
         .where(
             Suggestion.experiment_id == experiment_id,
-            Suggestion.state == "ready",
+            Suggestion.state.in_(("queued", "ready")),
             ~Suggestion.deleted,
-            free,
+            ~taken_already,
             ~_observed(),
         )
-        .order_by(Suggestion.revision.desc(), Suggestion.rank, Suggestion.id)
+        .order_by(
+            case((Suggestion.state == "queued", 0), else_=1),
+            Suggestion.revision.desc(),
+            Suggestion.rank,
+            Suggestion.id,
+        )
         .limit(1)
         .with_for_update(skip_locked=True, of=Suggestion)
     )
-    if least_revision is not None:
-        best = best.where(Suggestion.revision >= least_revision)
-    for _ in range(TAKE_TRIES):
-        try:
-            with session.begin_nested():
-                return _open_row(session, best, metadata)
-        except IntegrityError as error:
-            if UNIQUE_OPEN not in str(error.orig):
-                raise
-            # An equal one was opened at this very moment; look again.
-    return None
-
-
-def _open_row(
-    session: Session, chosen: Select[int], metadata: dict[str, Any] | None
-) -> Suggestion | None:
-    taken = session.execute(
-        update(Suggestion)
-        .where(Suggestion.id == chosen.scalar_subquery())
-        .values(
-            # A new id, so that ids follow the order of handing out.
-            id=func.nextval("suggestions_id_seq"),
-            state="open",
-            opened=func.now(),
-            metadata_=metadata,
+    if fresh is not None:
+        best = best.where(_is_fresh(experiment_id, fresh))
+    chosen = best.cte("chosen")
+    columns = asker.columns()
+    kept = [chosen.c[name] for name in (*KEPT, "repeat", "attempt")]
+    opened = _opening(
+        [*KEPT, "repeat", "attempt", "state", *columns],
+        select(*kept, literal("open"), *(_bound(name, each) for name, each in columns.items())),
+    ).cte("opened")
+    # It moves and keeps no place in the buffer; a new id lets ids follow the order of handing out.
+    moved = (
+        delete(Suggestion)
+        .where(Suggestion.id.in_(select(chosen.c.id)), exists(select(opened.c.id)))
+        .cte("moved")
+    )
+    others = (
+        select(func.count())
+        .where(
+            Suggestion.experiment_id == experiment_id,
+            Suggestion.state.in_(("queued", "ready")),
+            Suggestion.state == "ready",
+            ~Suggestion.deleted,
+            Suggestion.revision >= chosen.c.revision,
+            Suggestion.id != chosen.c.id,
         )
-        .returning(Suggestion.id)
-        .execution_options(synchronize_session=False)
-    ).scalar_one_or_none()
-    return None if taken is None else session.get_one(Suggestion, taken)
+        .correlate(chosen)
+        .scalar_subquery()
+    )
+    row = aliased(Suggestion, opened)
+    return select(row, others).select_from(chosen.outerjoin(opened, true())).add_cte(moved)
+
+
+def _is_fresh(experiment_id: int, fresh: Freshness) -> ColumnElement[bool]:
+    """Whether a ready suggestion has seen enough; see `Freshness`."""
+    return or_(
+        Suggestion.state == "queued",
+        # In this order: the open ones are counted only when it matters.
+        Suggestion.revision > fresh.revision - fresh.bandwidth,
+        Suggestion.revision > fresh.revision - _count_open(experiment_id),
+    )
+
+
+def _bound(name: str, value: Any) -> Any:
+    """`value` as an element of a SELECT, in the type of its column."""
+    if isinstance(value, ColumnElement):
+        return value
+    return literal(value, Suggestion.__mapper__.columns[name].type)
+
+
+def _opening(names: Sequence[str], source: Select[Any]) -> Any:
+    """An INSERT of open suggestions that leaves out what equals an open one.
+
+    A violation of the index would end the transaction, or need a savepoint for each try.
+    """
+    return (
+        insert(Suggestion)
+        .from_select([_column(name) for name in names], source)
+        .on_conflict_do_nothing(
+            index_elements=["experiment_id", "assignments_hash", "repeat"],
+            index_where=text("state = 'open' and not deleted"),
+        )
+        .returning(Suggestion)
+    )
+
+
+def _column(name: str) -> str:
+    return name.rstrip("_")
 
 
 def put_ready(
@@ -261,15 +469,32 @@ def put_ready(
         for rank, draft in enumerate(drafts, start=first_rank)
     ]
     if rows:
-        session.execute(sql_insert(Suggestion), rows)
+        session.execute(insert(Suggestion), rows)
 
 
 def delete_ready(session: Session, experiment_id: int) -> None:
-    """Empty the buffer; what is handed out at this moment stays handed out."""
+    """Empty the buffer; what is handed out at this moment stays handed out.
+
+    What is served again after a transient failure stays too, until it is measured otherwise.
+    """
+    # ix_suggestions_ready
     session.execute(
-        delete(Suggestion).where(
-            Suggestion.experiment_id == experiment_id, Suggestion.state == "ready"
+        delete(Suggestion)
+        .where(
+            Suggestion.experiment_id == experiment_id,
+            Suggestion.state.in_(("queued", "ready")),
+            or_(Suggestion.state == "ready", _observed()),
         )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def delete_queued(session: Session, experiment_id: int) -> None:
+    """Serve nothing again: what failed belongs to another space, or to a past that is gone."""
+    session.execute(
+        delete(Suggestion)
+        .where(Suggestion.experiment_id == experiment_id, Suggestion.state == "queued")
+        .execution_options(synchronize_session=False)
     )
 
 
@@ -278,7 +503,7 @@ def insert_open(
     experiment_id: int,
     draft: Draft,
     *,
-    metadata: dict[str, Any] | None,
+    asker: Asker,
     revision: int,
     observations_seen: int,
     allow_repeat: bool,
@@ -289,7 +514,7 @@ def insert_open(
         session: to work with.
         experiment_id: whose.
         draft: what to suggest.
-        metadata: the asker's.
+        asker: who gets it.
         revision: of the experiment, at this moment.
         observations_seen: how many observations were known to whoever made `draft`.
         allow_repeat: open it even when an equal one is open, since the caller chose it or the
@@ -306,35 +531,27 @@ def insert_open(
             .where(Experiment.id == experiment_id)
             .with_for_update(key_share=True)
         )
+    columns = {
+        "experiment_id": experiment_id,
+        "assignments": dict(draft.assignments),
+        "assignments_hash": digest,
+        "source": draft.source,
+        "explanation": dict(draft.explanation) or None,
+        "revision": revision,
+        "observations_seen": observations_seen,
+        "state": "open",
+        **asker.columns(),
+    }
     for _ in range(TAKE_TRIES):
-        repeat = 0
-        if allow_repeat:
-            repeat = _next_repeat(session, experiment_id, digest)
-        row = Suggestion(
-            experiment_id=experiment_id,
-            state="open",
-            assignments=dict(draft.assignments),
-            assignments_hash=digest,
-            repeat=repeat,
-            source=draft.source,
-            explanation=dict(draft.explanation) or None,
-            metadata_=metadata,
-            revision=revision,
-            observations_seen=observations_seen,
-            opened=func.now(),
-        )
-        try:
-            with session.begin_nested():
-                session.add(row)
-                session.flush()
-        except IntegrityError as error:
-            if UNIQUE_OPEN not in str(error.orig):
-                raise
-            if not allow_repeat:
-                return None
-            continue  # another repeat was opened at this very moment
-        session.refresh(row)
-        return row
+        repeat = _next_repeat(session, experiment_id, digest) if allow_repeat else 0
+        given = {**columns, "repeat": repeat}
+        source = select(*(_bound(name, value) for name, value in given.items()))
+        row: Suggestion | None = session.scalars(_opening(list(given), source)).one_or_none()
+        if row is not None:
+            return row
+        # An equal one was opened at this very moment, or its lease ran out without a note of it.
+        if not lapse(session, experiment_id=experiment_id) and not allow_repeat:
+            return None
     return None
 
 
@@ -356,6 +573,7 @@ def find_used(session: Session, experiment_id: int, digests: Collection[bytes]) 
         Observation.experiment_id == experiment_id,
         Observation.assignments_hash.in_(digests),
         ~Observation.deleted,
+        ~Observation.transient,
     )
     kept = select(Suggestion.assignments_hash).where(
         Suggestion.experiment_id == experiment_id,
@@ -365,33 +583,105 @@ def find_used(session: Session, experiment_id: int, digests: Collection[bytes]) 
     # ix_observations_assignments, ix_suggestions_unique_open, ix_suggestions_ready: one condition
     # over all three states could use none of the last two.
     waiting = kept.where(Suggestion.state.in_(("queued", "ready")))
-    return set(session.scalars(observed.union_all(kept.where(Suggestion.state == "open"), waiting)))
+    return set(session.scalars(observed.union_all(kept.where(_is_held(Suggestion)), waiting)))
 
 
 def count_used(session: Session, experiment_id: int) -> int:
     """How many different configurations are observed or open in this experiment."""
     # ix_observations_assignments, ix_suggestions_unique_open
     observed = select(Observation.assignments_hash).where(
-        Observation.experiment_id == experiment_id, ~Observation.deleted
+        Observation.experiment_id == experiment_id,
+        ~Observation.deleted,
+        ~Observation.transient,
     )
     waiting = select(Suggestion.assignments_hash).where(
-        Suggestion.experiment_id == experiment_id, Suggestion.state == "open", ~Suggestion.deleted
+        Suggestion.experiment_id == experiment_id, _is_held(Suggestion)
     )
     return session.scalar(select(func.count()).select_from(observed.union(waiting).subquery())) or 0
 
 
-def update_closed(session: Session, suggestion_ids: Collection[int]) -> None:
-    """Close suggestions that were observed."""
-    session.execute(
+def update_closed(session: Session, suggestion_ids: Collection[int]) -> list[int]:
+    """Close suggestions that were observed, lapsed ones included; gives those that were not yet."""
+    closed = session.scalars(
         update(Suggestion)
-        .where(Suggestion.id.in_(suggestion_ids), Suggestion.state == "open")
+        .where(Suggestion.id.in_(suggestion_ids), Suggestion.state.in_(("open", "lapsed")))
         .values(state="closed")
+        .returning(Suggestion.id)
     )
+    return list(closed)
+
+
+def put_again(session: Session, suggestion_ids: Collection[int]) -> bool:
+    """Let the configurations of these suggestions be served again; whether any will be.
+
+    Each at most `MAX_ATTEMPTS` times, and none that something is known of, or that another one
+    is going to be known of.
+    """
+    twin = aliased(Suggestion)
+    # ix_suggestions_unique_open, ix_suggestions_ready
+    equal = and_(
+        twin.experiment_id == Suggestion.experiment_id,
+        twin.assignments_hash == Suggestion.assignments_hash,
+    )
+    open_already = exists().where(equal, _is_held(twin))
+    queued_already = exists().where(
+        equal, twin.state.in_(("queued", "ready")), twin.state == "queued", ~twin.deleted
+    )
+    failed = (
+        select(
+            *(getattr(Suggestion, name) for name in KEPT),
+            (Suggestion.attempt + 1).label("attempt"),
+            literal("queued").label("state"),
+        )
+        .where(
+            Suggestion.id.in_(suggestion_ids),
+            Suggestion.attempt < MAX_ATTEMPTS,
+            ~Suggestion.deleted,
+            ~open_already,
+            ~queued_already,
+            ~_observed(),
+        )
+        .distinct(Suggestion.assignments_hash)
+    )
+    statement = insert(Suggestion).from_select([*KEPT, "attempt", "state"], failed)
+    return bool(session.scalars(statement.returning(Suggestion.id)).all())
+
+
+def lapse(session: Session, *, experiment_id: int | None = None, limit: int = LAPSE_BATCH) -> int:
+    """Note that leases have run out, at most `limit` of them; gives how many.
+
+    Args:
+        session: to work with.
+        experiment_id: of this experiment alone.
+        limit: at most so many.
+    """
+    # ix_suggestions_lease_expires
+    overdue = (
+        select(Suggestion.id)
+        .where(
+            Suggestion.state == "open",
+            Suggestion.lease_expires.is_not(None),
+            Suggestion.lease_expires < func.now(),
+        )
+        .order_by(Suggestion.lease_expires)
+        .limit(limit)
+        # Several may do it at once; each takes what the others leave.
+        .with_for_update(skip_locked=True)
+    )
+    if experiment_id is not None:
+        overdue = overdue.where(Suggestion.experiment_id == experiment_id)
+    lapsed = session.scalars(
+        update(Suggestion)
+        .where(Suggestion.id.in_(overdue.scalar_subquery()))
+        .values(state="lapsed")
+        .returning(Suggestion.id)
+    )
+    return len(lapsed.all())
 
 
 def update_deleted(session: Session, experiment_id: int, *, open_only: bool) -> None:
     """Delete what was handed out in an experiment."""
-    states = ("open",) if open_only else ("open", "closed")
+    states = ("open",) if open_only else HANDED_OUT
     session.execute(
         update(Suggestion)
         .where(

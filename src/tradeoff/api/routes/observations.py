@@ -22,29 +22,35 @@ from tradeoff.store import tables
 from tradeoff.store.database import Session
 
 
-def create(session: Session, experiment: tables.Experiment, body: ObservationCreate) -> Observation:
+def create(
+    session: Session, experiment: tables.Experiment, body: ObservationCreate, keyless: bool
+) -> Observation:
     """Report an observation.
 
     What a training measured, or that it failed. With `suggestion` you report on a suggestion,
-    with `assignments` on any other configuration.
+    with `assignments` on any other configuration. Without an `Idempotency-Key`, a report on a
+    suggestion that equals one of the last ten minutes is taken for a retry, and gets that one as
+    its answer, unless `dedupe` is false.
     """
-    row = observations.report(session, experiment, _report(body, experiment.spec))
+    row = observations.report(session, experiment, _report(body, experiment.spec, dedupe=keyless))
     return render.observation(row, experiment.spec)
 
 
 def create_batch(
-    session: Session, experiment: tables.Experiment, body: ObservationBatch
+    session: Session, experiment: tables.Experiment, body: ObservationBatch, keyless: bool
 ) -> Pagination[Observation]:
     """Report many observations at once.
 
     All of them are stored, or none: the message names the first that is not valid. They are
-    answered in the order given. With `dry_run` they are checked and not stored.
+    answered in the order given. With `dry_run` they are checked and not stored. Without an
+    `Idempotency-Key`, each report on a suggestion that equals one stored in the last ten minutes
+    is taken for a retry; equal ones within a batch are measurements of their own.
     """
     spec = experiment.spec
     reports = []
     for index, each in enumerate(body.observations):
         try:
-            reports.append(_report(each, spec))
+            reports.append(_report(each, spec, dedupe=keyless and body.dedupe))
         except BadInput as error:
             raise BadInput(f"observations[{index}].{error.message}") from error
     if body.dry_run:
@@ -56,13 +62,15 @@ def create_batch(
     return paging.whole([render.observation(row, spec) for row in rows])
 
 
-def _report(body: ObservationCreate, spec: ExperimentSpec) -> observations.Report:
+def _report(body: ObservationCreate, spec: ExperimentSpec, *, dedupe: bool) -> observations.Report:
     return observations.Report(
         suggestion_id=body.suggestion,
         assignments=body.assignments,
         values=body.evaluations(spec),
         failed=body.failed,
+        transient=body.failure_kind == "transient",
         metadata=body.metadata,
+        dedupe=dedupe and body.dedupe,
     )
 
 

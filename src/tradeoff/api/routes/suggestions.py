@@ -13,7 +13,8 @@ from tradeoff.api.wire.suggestions import (
     SuggestionsDelete,
     SuggestionUpdate,
 )
-from tradeoff.service import suggestions
+from tradeoff.service import leases, suggestions
+from tradeoff.store import leases as stored_leases
 from tradeoff.store import suggestions as stored
 from tradeoff.store import tables
 from tradeoff.store.database import Session
@@ -31,13 +32,16 @@ def create(
     yet the request waits a moment for the model, and then gets an earlier one or a point that
     spreads well; `source` and `observations_seen` tell. With `assignments` you open a suggestion
     of your own.
+
+    A `worker_id` that has not reported on its suggestion yet is given the same one again. With
+    `lease_seconds` the suggestion is waited for so long after the last call with the header
+    `Worker-Id`; then its configuration may be suggested anew, and a late report is still taken.
     """
+    asker = stored.Asker(body.metadata, body.worker_id, body.lease_seconds)
     if body.assignments is not None:
-        row = suggestions.add(session, experiment, body.assignments, metadata=body.metadata)
+        row = suggestions.add(session, experiment, body.assignments, asker=asker)
         return render.suggestion(row, experiment.spec)
-    served = suggestions.serve(
-        session, experiment, metadata=body.metadata, accept_stale=accept_stale
-    )
+    served = suggestions.serve(session, experiment, asker=asker, accept_stale=accept_stale)
     return None if served is None else render.suggestion(served, experiment.spec)
 
 
@@ -45,7 +49,7 @@ def fetch(
     session: Session, experiment: tables.Experiment, suggestion: tables.Suggestion, query: Fetch
 ) -> Suggestion:
     """Fetch a suggestion."""
-    return render.suggestion(suggestion, experiment.spec)
+    return _render(session, experiment, suggestion)
 
 
 def fetch_list(
@@ -57,7 +61,10 @@ def fetch_list(
     """
     select = stored.listing(experiment.id, state=query.state, deleted=query.deleted, ids=query.id)
     page = paging.fetch(session, select, query, id_column=tables.Suggestion.id.expression)
-    return paging.envelope(page, lambda row: render.suggestion(row, experiment.spec))
+    overdue = stored_leases.list_overdue(session, page.rows)
+    return paging.envelope(
+        page, lambda row: render.suggestion(row, experiment.spec, lapsed=row.id in overdue)
+    )
 
 
 def update(
@@ -66,10 +73,16 @@ def update(
     suggestion: tables.Suggestion,
     body: SuggestionUpdate,
 ) -> Suggestion:
-    """Change the metadata of a suggestion."""
+    """Change a suggestion.
+
+    Its metadata, and its lease: renewing one that lapsed opens it again, unless its configuration
+    is open elsewhere or observed by now; `state` tells. A closed suggestion has no lease to renew.
+    """
     if "metadata" in body.model_fields_set:
         suggestions.change_metadata(session, suggestion, body.metadata)
-    return render.suggestion(suggestion, experiment.spec)
+    if "lease_seconds" in body.model_fields_set:
+        leases.change(session, suggestion, body.lease_seconds)
+    return _render(session, experiment, suggestion)
 
 
 def delete(session: Session, experiment: tables.Experiment, suggestion: tables.Suggestion) -> Empty:
@@ -88,3 +101,8 @@ def delete_all(session: Session, experiment: tables.Experiment, query: Suggestio
     """
     suggestions.delete_all(session, experiment, open_only=query.state == "open")
     return Empty()
+
+
+def _render(session: Session, experiment: tables.Experiment, row: tables.Suggestion) -> Suggestion:
+    overdue = stored_leases.list_overdue(session, [row])
+    return render.suggestion(row, experiment.spec, lapsed=row.id in overdue)
