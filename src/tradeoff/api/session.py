@@ -31,8 +31,9 @@ from tradeoff.api import auth, bodies, errors
 from tradeoff.api.routing import Route
 from tradeoff.api.wire.base import MAX_ID, Answer
 from tradeoff.api.wire.pagination import Pagination
+from tradeoff.api.wire.suggestions import check_worker_id
 from tradeoff.errors import BadInput, Conflict, NotFound, TradeoffError
-from tradeoff.service import access
+from tradeoff.service import access, leases
 from tradeoff.store import checkpoints, idempotency, observations, projects, suggestions
 from tradeoff.store.database import Database, Session
 from tradeoff.store.listening import Listener, Watch
@@ -53,6 +54,7 @@ class Call:
         query: the query string, by key.
         body: the parsed body.
         key: the `Idempotency-Key`, of requests that change something.
+        worker_id: the `Worker-Id`: whose leases begin anew.
         digest: SHA-256 of method, address and body.
     """
 
@@ -61,6 +63,7 @@ class Call:
     query: Mapping[str, str]
     body: dict[str, Any]
     key: str | None
+    worker_id: str | None
     digest: bytes
 
 
@@ -170,6 +173,7 @@ async def _read(route: Route, request: Request) -> Call:
         query=_query(request),
         body=body,
         key=_idempotency_key(request) if route.writes else None,
+        worker_id=_worker_id(request),
         digest=hashlib.sha256(f"{request.method} {target}\n".encode() + raw).digest(),
     )
 
@@ -190,6 +194,16 @@ def _idempotency_key(request: Request) -> str | None:
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise BadInput("Idempotency-Key: must have 1 to 255 printable ASCII characters")
     return key
+
+
+def _worker_id(request: Request) -> str | None:
+    name = request.headers.get("worker-id")
+    if name is None:
+        return None
+    try:
+        return check_worker_id(name)
+    except ValueError as error:
+        raise BadInput(f"Worker-Id: {error}") from error
 
 
 class _Twin(Exception):
@@ -228,10 +242,13 @@ def _act(database: Database, route: Route, call: Call, *, accept_stale: bool) ->
         if kept is not None:
             return _replay(kept, call)
         arguments = _arguments(session, principal, route, call)
+        arguments["keyless"] = call.key is None
         if route.waits:
             arguments["accept_stale"] = accept_stale
         wanted = {name: arguments[name] for name in route.arguments}
         answer = route.handler(**wanted)
+        if call.worker_id is not None and "experiment" in arguments and principal.role != "read":
+            leases.renew_all(session, arguments["experiment"], call.worker_id)
         if answer is None:
             return None
         reply = Reply(_serialize(answer, route, getattr(arguments["query"], "fields", None)))

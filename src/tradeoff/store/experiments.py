@@ -128,6 +128,7 @@ def advance_design(session: Session, experiment_id: int, count: int) -> int:
 def forget_model(session: Session, experiment: Experiment) -> None:
     """Drop what was computed for this locked experiment, a refresh that is at work included."""
     suggestions.delete_ready(session, experiment.id)
+    suggestions.delete_queued(session, experiment.id)
     experiment.engine_state = None
     experiment.fit_epoch += 1
     session.flush()
