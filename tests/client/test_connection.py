@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,67 +14,11 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.client.scripted import Script, answer, broken
 from tradeoff import Client, client
 from tradeoff.client import connection
 
-
-class Script:
-    """Answers requests in turn from a list, and keeps what was asked; the last one repeats."""
-
-    def __init__(
-        self, *answers: Callable[[httpx.Request], httpx.Response] | httpx.Response
-    ) -> None:
-        self.answers = list(answers)
-        self.requests: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return answer if isinstance(answer, httpx.Response) else answer(request)
-
-
-def answer(status: int = 200, body: Any = None, **headers: str) -> httpx.Response:
-    return httpx.Response(status, json={} if body is None else body, headers=headers)
-
-
-def broken(request: httpx.Request) -> httpx.Response:
-    raise httpx.ConnectError("connection refused", request=request)
-
-
-@pytest.fixture(autouse=True)
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long the client would have slept; the clock moves on without waiting."""
-    slept: list[float] = []
-    now = [0.0]
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        now[0] += seconds
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    return slept
-
-
-@pytest.fixture
-def connect() -> Iterator[Callable[..., Client]]:
-    made: list[Client] = []
-
-    def make(script: Script, **arguments: Any) -> Client:
-        made.append(
-            Client(
-                "tdo_secret",
-                api_url="http://server",
-                transport=httpx.MockTransport(script),
-                **arguments,
-            )
-        )
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
+pytestmark = pytest.mark.usefixtures("naps")
 
 EXPERIMENT = {"object": "experiment", "id": "7", "observation_budget": None}
 
@@ -132,6 +77,69 @@ def test_what_the_server_asks_to_wait_is_waited(
 
     assert len(naps) == 1
     assert 4 <= naps[0] <= 4.25
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        ("0", 0, 0.25),
+        ("-5", 0, 0.25),
+        ("100000", 60, 60.25),
+        ("nan", 0.05, 0.2),
+        ("soon", 0.05, 0.2),
+        (format_datetime(datetime.datetime(1999, 1, 1, tzinfo=datetime.UTC)), 0, 0.25),
+        (format_datetime(datetime.datetime(2199, 1, 1, tzinfo=datetime.UTC)), 60, 60.25),
+    ],
+)
+def test_whatever_stands_in_retry_after_the_wait_makes_sense(
+    connect: Callable[..., Client], naps: list[float], asked: str, least: float, most: float
+) -> None:
+    script = Script(
+        answer(429, {"message": "busy"}, **{"Retry-After": asked}), answer(body=EXPERIMENT)
+    )
+
+    connect(script).experiments(7).fetch()
+
+    assert least <= naps[0] <= most
+
+
+def test_a_damaged_answer_is_asked_for_again(connect: Callable[..., Client]) -> None:
+    damaged = httpx.Response(
+        200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"not gzip")
+    )
+    script = Script(damaged, answer(body=EXPERIMENT))
+
+    assert connect(script).experiments.create(name="a").id == "7"
+    assert len({request.headers["idempotency-key"] for request in script.requests}) == 1
+
+
+def test_a_closed_client_says_so(connect: Callable[..., Client]) -> None:
+    api = connect(Script(answer(body=EXPERIMENT)))
+    api.close()
+
+    with pytest.raises(client.ConnectionFailed, match="closed"):
+        api.experiments(7).fetch()
+
+
+def test_every_call_of_a_worker_carries_its_name(
+    connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(answer(body=EXPERIMENT))
+    monkeypatch.setenv("TRADEOFF_WORKER_ID", "job-17")
+
+    for api in (connect(script), connect(script, worker_id="own"), connect(script, worker_id="")):
+        api.experiments(7).fetch()
+
+    names = [request.headers.get("worker-id") for request in script.requests]
+    assert names == ["job-17", "own", None]
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "two\nlines", " blank", "Zürich"])
+def test_a_name_that_no_header_can_carry_is_refused(
+    connect: Callable[..., Client], name: str
+) -> None:
+    with pytest.raises(ValueError, match="worker_id"):
+        connect(Script(answer()), worker_id=name)
 
 
 def test_our_own_earlier_try_still_at_work_is_waited_for(connect: Callable[..., Client]) -> None:
@@ -386,6 +394,82 @@ def test_the_loop_ends_with_the_budget(connect: Callable[..., Client]) -> None:
     tried = [suggestion.observe(f=1.0) for suggestion in experiment.loop()]
 
     assert len(tried) == 1
+    # No more is asked for than what ends the loop.
+    assert script.requests[1].url.params["fields"] == "observation_budget,progress"
+
+
+SPENT = answer(
+    body={"observation_budget": 1, "progress": {"observation_budget_consumed": 1.0}},
+)
+
+
+def test_a_worker_of_a_loop_is_named_in_all_its_calls(connect: Callable[..., Client]) -> None:
+    script = Script(
+        answer(body=EXPERIMENT),
+        answer(body=EXPERIMENT),
+        answer(body=SUGGESTION),
+        answer(body=OBSERVED),
+        SPENT,
+    )
+    experiment = connect(script, worker_id="other").experiments(7).fetch()
+
+    for suggestion in experiment.loop(worker_id="gpu-1", lease_seconds=60):
+        suggestion.observe(f=1.0)
+
+    names = [request.headers["worker-id"] for request in script.requests]
+    assert names == ["other", "gpu-1", "gpu-1", "gpu-1", "gpu-1"]
+    assert json.loads(script.requests[2].content) == {"worker_id": "gpu-1", "lease_seconds": 60}
+
+
+def test_the_name_of_the_client_holds_for_its_loops(connect: Callable[..., Client]) -> None:
+    script = Script(answer(body=EXPERIMENT), answer(body=SUGGESTION))
+
+    connect(script, worker_id="gpu-1").experiments(7).fetch().suggest()
+
+    assert json.loads(script.requests[1].content) == {"worker_id": "gpu-1"}
+
+
+def test_trouble_of_the_machine_is_reported_as_such_and_the_loop_goes_on(
+    connect: Callable[..., Client],
+) -> None:
+    turn = [answer(body=EXPERIMENT), answer(body=SUGGESTION), answer(body=OBSERVED)]
+    script = Script(answer(body=EXPERIMENT), *turn, *turn, SPENT)
+    experiment = connect(script).experiments(7).fetch()
+    troubles = [OSError("disk away"), MemoryError("too large")]
+
+    for suggestion in experiment.loop(catch=MemoryError, transient=(OSError, TimeoutError)):
+        with suggestion:
+            raise troubles.pop(0)
+
+    reports = [json.loads(script.requests[at].content) for at in (3, 6)]
+    assert [report.get("failure_kind") for report in reports] == ["transient", None]
+    assert reports[0]["metadata"] == {"error": "OSError: disk away"}
+    assert troubles == []
+
+
+def test_a_machine_that_is_broken_ends_its_loop(connect: Callable[..., Client]) -> None:
+    turn = [answer(body=EXPERIMENT), answer(body=SUGGESTION), answer(body=OBSERVED)]
+    script = Script(answer(body=EXPERIMENT), *turn * 9, SPENT)
+    experiment = connect(script).experiments(7).fetch()
+
+    def go_on() -> None:
+        for tried, suggestion in enumerate(experiment.loop(transient=OSError)):
+            with suggestion:
+                if tried == 3:
+                    suggestion.observe(f=1.0)
+                else:
+                    raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        go_on()
+
+    kinds = [
+        json.loads(request.content).get("failure_kind")
+        for request in script.requests
+        if request.url.path.endswith("observations")
+    ]
+    # All are reported, and one that goes well begins the count anew.
+    assert kinds == ["transient"] * 3 + [None] + ["transient"] * 5
 
 
 def test_caught_exceptions_are_reported_and_the_loop_goes_on(
@@ -450,6 +534,68 @@ def test_values_are_reported_by_any_name_and_a_lone_one_without(
     sent = [json.loads(request.content)["values"] for request in script.requests[1:]]
     assert [(value["name"], value["value"]) for value in sent[0]] == [("loss", 0.1), ("top-1", 0.9)]
     assert sent[1] == [{"name": None, "value": 0.5, "value_stddev": None}]
+
+
+CHECKPOINT = {"id": "1", "step": 3, "should_stop": True, "stopping_reasons": ["dominated"]}
+
+
+def test_a_checkpoint_is_reported_by_name_and_answers_whether_to_stop(
+    connect: Callable[..., Client],
+) -> None:
+    suggestion, script = suggested(connect, answer(body={**CHECKPOINT, "values": []}))
+
+    told = suggestion.checkpoint({"top-1": 0.7}, step=3, loss=np.float64(0.5))
+    suggestion.checkpoint(0.5, metadata={"host": "a"})
+
+    assert (told.should_stop, told.stopping_reasons) == (True, ["dominated"])
+    assert script.requests[1].url.path == "/v1/experiments/7/suggestions/5/checkpoints"
+    assert [json.loads(request.content) for request in script.requests[1:]] == [
+        {
+            "step": 3,
+            "values": [{"name": "loss", "value": 0.5}, {"name": "top-1", "value": 0.7}],
+        },
+        {"values": [{"name": None, "value": 0.5}], "metadata": {"host": "a"}},
+    ]
+
+
+def test_a_checkpoint_that_is_not_finite_is_a_failed_training(
+    connect: Callable[..., Client],
+) -> None:
+    suggestion, script = suggested(connect, answer(body=OBSERVED))
+
+    with pytest.raises(ValueError, match="loss is inf"), suggestion:
+        suggestion.checkpoint(step=3, loss=float("inf"))
+
+    assert json.loads(script.requests[1].content)["failed"] is True
+
+
+def test_a_server_that_is_away_ends_no_training(
+    connect: Callable[..., Client], naps: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    script = Script(answer(body=SUGGESTION), broken)
+    suggestion = connect(script).experiments(7).suggestions().create()
+
+    first = suggestion.checkpoint(step=1, loss=0.5)
+    waited = sum(naps)
+    second = suggestion.checkpoint(step=2, loss=0.4)
+    waited_again = sum(naps) - waited
+    script.answers = [answer(body={**CHECKPOINT, "values": []})]
+    third = suggestion.checkpoint(step=3, loss=0.4)
+
+    assert [told.id for told in (first, second, third)] == [None, None, "1"]
+    assert [told.should_stop for told in (first, second, third)] == [False, False, True]
+    assert first.values[0].value == 0.5
+    assert (first.step, first.suggestion, first.stopping_reasons) == (1, "5", [])
+    assert waited <= 10
+    assert waited_again <= 2
+    assert "checkpoint of suggestion 5 is lost" in caplog.text
+
+
+def test_a_checkpoint_of_an_unknown_metric_is_an_error(connect: Callable[..., Client]) -> None:
+    suggestion, _ = suggested(connect, answer(400, {"message": "values[0].name: no metric"}))
+
+    with pytest.raises(client.BadRequest):
+        suggestion.checkpoint(step=1, los=0.5)
 
 
 def test_unknown_fields_are_kept_and_missing_ones_named(connect: Callable[..., Client]) -> None:

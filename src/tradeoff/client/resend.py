@@ -21,7 +21,7 @@ from tradeoff.client.connection import Client, find_url
 #: The server knows a key for 48 hours; an hour less, for clocks that differ.
 KEY_SECONDS = 47 * 3600.0
 #: How long each request is tried again.
-RETRY_SECONDS = 20.0
+RETRY_SECONDS = 5.0
 
 HELP = """\
 Deliver the reports that this machine's training scripts could not.
