@@ -31,8 +31,14 @@ class Settings(BaseSettings):
     pg_bin: Path | None = None
     #: Connections that one process may hold.
     database_pool_size: int = Field(default=10, ge=1, le=100)
+    #: Requests that one API process takes at once; those that wait for the model count.
+    requests_at_once: int = Field(default=1000, ge=1, le=100_000)
+    #: Write a line into the log for each request.
+    access_log: bool = False
     #: Time limit of one model refresh, in seconds; after it a simpler answer takes over.
     refresh_limit_seconds: float = Field(default=120.0, gt=0)
+    #: Memory that one worker's models may take, in MiB; `None`: three quarters of the machine's.
+    engine_memory_mb: int | None = Field(default=None, ge=256)
     #: Threads of the CPU that one worker computes with; more workers use more cores better.
     engine_threads: int = Field(default=1, ge=1, le=256)
     #: Where the commands that speak to the API find it; `None` asks the local `tradeoff up`.

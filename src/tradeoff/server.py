@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
 import signal
+import socket
 import sys
 
 import uvicorn
@@ -48,16 +51,38 @@ def serve(settings: config.Settings, *, host: str, port: int) -> None:
     with installation.open_database(settings) as opened:
         opened.check_durability()
         app = create_app(settings.model_copy(update={"database_url": opened.url}))
-        uvicorn.run(
+        served = uvicorn.Config(
             app,
             host=host,
             port=port,
             # Our own set-up is in place, and takes tokens out.
             log_config=None,
+            access_log=settings.access_log,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             server_header=False,
         )
+        # What is there by now stays: the collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
+        server = _Server(served, app)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run()
+    if not server.started:
+        raise errors.StartError(f"Cannot serve on {host} port {port}; the log says why.")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, of which no request waits for something better once it was told to end."""
+
+    def __init__(self, served: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(served)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish the requests at work, and take no more."""
+        self._app.state.close()
+        await super().shutdown(sockets)
 
 
 def up(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from starlette import routing
+from starlette.types import Receive, Scope, Send
 
 import tradeoff
 from tradeoff.api import errors, measures, openapi
@@ -47,6 +48,7 @@ def build_api(
         finally:
             upkeep.stop()
             listener.stop()
+            door.shut()
             database.dispose()
 
     app = FastAPI(
@@ -65,11 +67,10 @@ def build_api(
         listener,
         wait_seconds=settings.suggestion_wait_seconds,
         acts_at_once=max(1, settings.database_pool_size - SPARE_CONNECTIONS),
+        requests_at_once=settings.requests_at_once,
     )
-    for route in routes:
-        app.add_api_route(
-            route.path, _endpoint(door, route), methods=[route.method], name=route.name
-        )
+    app.state.close = door.close
+    app.router.routes.extend(_serve(door, route) for route in routes)
     document = openapi.describe(routes, version=tradeoff.__version__)
     gauges = measures.Measures()
     app.include_router(public.build_router(database, gauges, document))
@@ -79,8 +80,25 @@ def build_api(
     return app
 
 
-def _endpoint(door: Door, route: Route) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        return await door.answer(route, request)
+class _Endpoint:
+    """A route as an ASGI app: FastAPI's own way would look for dependencies in each request."""
 
-    return endpoint
+    def __init__(self, door: Door, route: Route) -> None:
+        self._door = door
+        self._route = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, as ASGI has it."""
+        # By this path the request is measured.
+        scope["route"] = self._route
+        response = await self._door.answer(self._route, Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def _serve(door: Door, route: Route) -> routing.Route:
+    served = routing.Route(
+        route.path, _Endpoint(door, route), methods=[route.method], name=route.name
+    )
+    # Starlette adds HEAD to GET.
+    served.methods = {route.method}
+    return served

@@ -14,14 +14,15 @@ few connections.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
-import anyio.to_thread
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
@@ -32,7 +33,7 @@ from tradeoff.api.routing import Route
 from tradeoff.api.wire.base import MAX_ID, Answer
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.suggestions import check_worker_id
-from tradeoff.errors import BadInput, Conflict, NotFound, TradeoffError
+from tradeoff.errors import BadInput, Conflict, NotFound, TradeoffError, Unavailable
 from tradeoff.service import access, leases
 from tradeoff.store import checkpoints, idempotency, observations, projects, suggestions
 from tradeoff.store.database import Database, Session
@@ -40,6 +41,8 @@ from tradeoff.store.listening import Listener, Watch
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 ID = re.compile(r"[1-9][0-9]{0,18}")
+#: So long a request waits for its turn at the database, where nobody seems to get on.
+TURN_SECONDS = 10.0
 #: Nobody reads the answer to this; nginx's number for it, in our own records only.
 CLIENT_GONE = 499
 
@@ -83,20 +86,54 @@ class Door:
         database: where everything is.
         listener: knows when new suggestions are ready.
         wait_seconds: how long the asking for a suggestion may wait.
+        requests_at_once: how many requests may be here; those that wait hold no thread and no
+            connection, only a little memory.
     """
 
     def __init__(
-        self, database: Database, listener: Listener, *, wait_seconds: float, acts_at_once: int
+        self,
+        database: Database,
+        listener: Listener,
+        *,
+        wait_seconds: float,
+        acts_at_once: int,
+        requests_at_once: int,
     ) -> None:
         self.database = database
         self.listener = listener
         self.wait_seconds = wait_seconds
-        # As many threads as connections: whoever waits does so here, in order and without a limit
-        # of time, and not on the pool, which would turn them away.
-        self._threads = anyio.CapacityLimiter(acts_at_once)
+        self.requests_at_once = requests_at_once
+        self._present = 0
+        self._closing = False
+        # As many threads as connections: whoever waits does so here, in order, and not on the
+        # pool, which would turn them away.
+        self._turns = asyncio.Semaphore(acts_at_once)
+        self._threads = ThreadPoolExecutor(acts_at_once, thread_name_prefix="act")
+
+    def close(self) -> None:
+        """Let nobody wait any more for something better: this process is about to end."""
+        self._closing = True
+        self.listener.wake_all()
+
+    def shut(self) -> None:
+        """Give the threads back, after the last request."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def answer(self, route: Route, request: Request) -> Response:
-        """Run a route for a request."""
+        """Run a route for a request.
+
+        Raises:
+            Unavailable: when too many requests are here already.
+        """
+        if self._present >= self.requests_at_once:
+            raise Unavailable("Too many requests at this moment; try again shortly.")
+        self._present += 1
+        try:
+            return await self._answer(route, request)
+        finally:
+            self._present -= 1
+
+    async def _answer(self, route: Route, request: Request) -> Response:
         try:
             call = await _read(route, request)
             if route.waits:
@@ -113,10 +150,16 @@ class Door:
         )
 
     async def _run(self, route: Route, call: Call, *, accept_stale: bool = True) -> Reply | None:
-        return await anyio.to_thread.run_sync(
-            lambda: run(self.database, route, call, accept_stale=accept_stale),
-            limiter=self._threads,
-        )
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("The service is busy; try again shortly.") from None
+        act = functools.partial(run, self.database, route, call, accept_stale=accept_stale)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, act)
+        finally:
+            self._turns.release()
 
     async def _run_patiently(self, route: Route, call: Call, request: Request) -> Reply | None:
         """Try, wait to be woken, try again; `None` when the client went away meanwhile.
@@ -128,7 +171,7 @@ class Door:
         deadline = loop.time() + self.wait_seconds
         name = call.names.get("experiment", "")
         with self.listener.watch(int(name) if ID.fullmatch(name) else 0) as watch:
-            while (left := deadline - loop.time()) > 0:
+            while (left := deadline - loop.time()) > 0 and not self._closing:
                 reply = await self._run(route, call, accept_stale=False)
                 if reply is not None:
                     return reply

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, bindparam, func, inspect, select, update
+from sqlalchemy.orm.attributes import set_committed_value
 
 from tradeoff.errors import NotFound
 from tradeoff.spec.experiment import ExperimentSpec
@@ -62,12 +63,35 @@ def lock(session: Session, experiment: Experiment) -> None:
     weaker kind, FOR NO KEY UPDATE: the foreign key of a suggestion being handed out at the same
     moment need not wait for it.
     """
-    session.refresh(experiment, with_for_update={"key_share": True})
+    session.flush()
+    row = session.connection().execute(_LOCK, {"id": experiment.id}).one()
+    for name, value in zip(_READ, row, strict=True):
+        set_committed_value(experiment, name, value)
+    outdated = [name for name in _LARGE if name in experiment.__dict__]
+    if outdated:
+        session.expire(experiment, outdated)
+
+
+#: What is read when it is asked for, not with each request.
+_LARGE = ("engine_state", "summary")
+_columns = {
+    attribute.key: attribute.columns[0]
+    for attribute in inspect(Experiment).column_attrs
+    if attribute.key not in ("id", *_LARGE)
+}
+_READ = tuple(_columns)
+# Every report asks this, so it is put together once.
+_LOCK = (
+    select(*_columns.values())
+    .where(Experiment.__table__.c.id == bindparam("id"))
+    .with_for_update(key_share=True)
+)
 
 
 def touch(session: Session, experiment: Experiment) -> None:
     """Note that something about the experiment changed now."""
-    experiment.updated = session.scalar(select(func.now()))  # type: ignore[assignment]  # now() is never null
+    # Read anew when it is asked for.
+    experiment.updated = func.now()
     session.flush()
 
 

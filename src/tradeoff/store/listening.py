@@ -99,6 +99,13 @@ class Listener:
                 if not self._watches[key]:
                     del self._watches[key]
 
+    def wake_all(self) -> None:
+        """Wake everybody who waits; they must look for themselves what there is."""
+        with self._guard:
+            keys = list(self._watches)
+        for key in keys:
+            self._ring(key)
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -122,7 +129,7 @@ class Listener:
             connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_AUTOCOMMIT)
             with connection.cursor() as cursor:
                 cursor.execute(f"listen {READY_CHANNEL}")
-            self._ring_all()
+            self.wake_all()
             # Not select.select, which fails on the high numbers that a busy process's files have.
             with selectors.DefaultSelector() as selector:
                 selector.register(connection, selectors.EVENT_READ)
@@ -139,9 +146,3 @@ class Listener:
             watches = list(self._watches.get(key, ()))
         for watch in watches:
             watch.ring()
-
-    def _ring_all(self) -> None:
-        with self._guard:
-            keys = list(self._watches)
-        for key in keys:
-            self._ring(key)

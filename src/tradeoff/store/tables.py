@@ -181,7 +181,7 @@ class Experiment(Base):
     #: When the last refresh began; what was handed out since tells the demand.
     refreshed: Mapped[datetime.datetime | None]
     #: `engine.state.State` as JSON.
-    engine_state: Mapped[dict[str, Any] | None]
+    engine_state: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     #: Failures among `failure_count` that say nothing about their configuration.
     transient_count: Mapped[int] = mapped_column(server_default=text("0"), default=0)
     #: Grows when what was reported before is no longer so: an observation was changed or deleted.
