@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,10 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Float,
     Select,
+    Text,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -81,15 +85,12 @@ class Asker:
     worker_id: str | None = None
     lease_seconds: float | None = None
 
-    def columns(self) -> dict[str, Any]:
-        """What is kept with a suggestion that is handed out now; times by the database's clock."""
-        expires = None if self.lease_seconds is None else expiry(literal(self.lease_seconds, Float))
+    def parameters(self) -> dict[str, Any]:
+        """By the names that `_of_asker` gives them."""
         return {
-            "metadata_": self.metadata,
+            "metadata": self.metadata,
             "worker_id": self.worker_id,
             "lease_seconds": self.lease_seconds,
-            "lease_expires": expires,
-            "opened": func.now(),
         }
 
 
@@ -123,6 +124,8 @@ class Taken:
 
 #: The states of a suggestion that was handed out.
 HANDED_OUT = ("open", "lapsed", "closed")
+#: Those of the buffer; the condition of ix_suggestions_ready.
+WAITING = ("queued", "ready")
 
 
 def get(session: Session, experiment_id: int, suggestion_id: int) -> Suggestion:
@@ -207,7 +210,7 @@ def _observed() -> ColumnElement[bool]:
     return found.limit(1).correlate(Suggestion).scalar_subquery().is_not(None)
 
 
-def is_awaited(experiment_id: int) -> ColumnElement[bool]:
+def is_awaited(experiment_id: Any) -> ColumnElement[bool]:
     """Whether the result of a suggestion of this experiment that was handed out is awaited.
 
     Old clients report by assignments and leave every suggestion open; others vanish for ever.
@@ -224,7 +227,7 @@ def is_awaited(experiment_id: int) -> ColumnElement[bool]:
     )
 
 
-def _expected(experiment_id: int) -> ColumnElement[bool]:
+def _expected(experiment_id: Any) -> ColumnElement[bool]:
     """Open suggestions of an experiment whose result is awaited."""
     return and_(
         Suggestion.experiment_id == experiment_id,
@@ -233,7 +236,7 @@ def _expected(experiment_id: int) -> ColumnElement[bool]:
     )
 
 
-def _count_open(experiment_id: int) -> ColumnElement[int]:
+def _count_open(experiment_id: Any) -> ColumnElement[int]:
     """How many open suggestions are still expected back, `MOST_COUNTED` being enough."""
     # ix_suggestions_unique_open
     some = select(literal(1)).where(_expected(experiment_id)).limit(MOST_COUNTED).subquery()
@@ -255,7 +258,7 @@ def count_handed_out(session: Session, experiment_id: int) -> int:
     )
     again = select(func.count()).where(
         Suggestion.experiment_id == experiment_id,
-        Suggestion.state.in_(("queued", "ready")),
+        Suggestion.state.in_(WAITING),
         Suggestion.state == "queued",
         ~Suggestion.deleted,
     )
@@ -271,7 +274,7 @@ def list_pending(session: Session, experiment_id: int) -> Sequence[dict[str, Any
     expected = select(Suggestion.id, Suggestion.assignments).where(_expected(experiment_id))
     again = select(Suggestion.id, Suggestion.assignments).where(
         Suggestion.experiment_id == experiment_id,
-        Suggestion.state.in_(("queued", "ready")),
+        Suggestion.state.in_(WAITING),
         Suggestion.state == "queued",
         ~Suggestion.deleted,
         ~_observed(),
@@ -295,6 +298,16 @@ def count_open_since(session: Session, experiment_id: int, moment: datetime.date
     return session.scalar(query) or 0
 
 
+#: What is told of a suggestion that comes from no buffer.
+OWN = (
+    "experiment_id",
+    "assignments",
+    "assignments_hash",
+    "source",
+    "explanation",
+    "revision",
+    "observations_seen",
+)
 #: What a suggestion keeps when it is handed out, or served again.
 KEPT = (
     "experiment_id",
@@ -326,8 +339,11 @@ def take_ready(
         The suggestion, now open, or `None` when none is left that is new enough, different from
         every open one, and not observed meanwhile.
     """
+    parameters = {"experiment_id": experiment_id, **asker.parameters()}
+    if fresh is not None:
+        parameters |= {"revision": fresh.revision, "bandwidth": fresh.bandwidth}
     for _ in range(TAKE_TRIES):
-        found = session.execute(_taking(experiment_id, fresh, asker)).one_or_none()
+        found = session.execute(_taking(fresh is None), parameters).one_or_none()
         if found is None:
             return None
         if found[0] is not None:
@@ -338,12 +354,14 @@ def take_ready(
     return None
 
 
-def _taking(experiment_id: int, fresh: Freshness | None, asker: Asker) -> Select[Any]:
+@functools.cache
+def _taking(any_age: bool) -> Select[Any]:
     """One statement that moves the best of the buffer among the open ones.
 
     It gives no row when nothing fits, and a row without a suggestion when the best one could not
-    be opened, since an equal one is open.
+    be opened, since an equal one is open. Put together once, since every asker needs it.
     """
+    experiment_id = bindparam("experiment_id", type_=BigInteger)
     twin = aliased(Suggestion)
     # ix_suggestions_unique_open
     taken_already = exists().where(
@@ -359,7 +377,7 @@ def _taking(experiment_id: int, fresh: Freshness | None, asker: Asker) -> Select
         select(Suggestion)
         .where(
             Suggestion.experiment_id == experiment_id,
-            Suggestion.state.in_(("queued", "ready")),
+            Suggestion.state.in_(WAITING),
             ~Suggestion.deleted,
             ~taken_already,
             ~_observed(),
@@ -373,15 +391,11 @@ def _taking(experiment_id: int, fresh: Freshness | None, asker: Asker) -> Select
         .limit(1)
         .with_for_update(skip_locked=True, of=Suggestion)
     )
-    if fresh is not None:
-        best = best.where(_is_fresh(experiment_id, fresh))
+    if not any_age:
+        best = best.where(_is_fresh(experiment_id))
     chosen = best.cte("chosen")
-    columns = asker.columns()
-    kept = [chosen.c[name] for name in (*KEPT, "repeat", "attempt")]
-    opened = _opening(
-        [*KEPT, "repeat", "attempt", "state", *columns],
-        select(*kept, literal("open"), *(_bound(name, each) for name, each in columns.items())),
-    ).cte("opened")
+    given = {name: chosen.c[name] for name in (*KEPT, "repeat", "attempt")}
+    opened = _opening({**given, "state": literal("open"), **_of_asker()}).cte("opened")
     # It moves and keeps no place in the buffer; a new id lets ids follow the order of handing out.
     moved = (
         delete(Suggestion)
@@ -392,7 +406,7 @@ def _taking(experiment_id: int, fresh: Freshness | None, asker: Asker) -> Select
         select(func.count())
         .where(
             Suggestion.experiment_id == experiment_id,
-            Suggestion.state.in_(("queued", "ready")),
+            Suggestion.state.in_(WAITING),
             Suggestion.state == "ready",
             ~Suggestion.deleted,
             Suggestion.revision >= chosen.c.revision,
@@ -405,31 +419,37 @@ def _taking(experiment_id: int, fresh: Freshness | None, asker: Asker) -> Select
     return select(row, others).select_from(chosen.outerjoin(opened, true())).add_cte(moved)
 
 
-def _is_fresh(experiment_id: int, fresh: Freshness) -> ColumnElement[bool]:
+def _is_fresh(experiment_id: Any) -> ColumnElement[bool]:
     """Whether a ready suggestion has seen enough; see `Freshness`."""
+    revision = bindparam("revision", type_=BigInteger)
     return or_(
         Suggestion.state == "queued",
         # In this order: the open ones are counted only when it matters.
-        Suggestion.revision > fresh.revision - fresh.bandwidth,
-        Suggestion.revision > fresh.revision - _count_open(experiment_id),
+        Suggestion.revision > revision - bindparam("bandwidth", type_=BigInteger),
+        Suggestion.revision > revision - _count_open(experiment_id),
     )
 
 
-def _bound(name: str, value: Any) -> Any:
-    """`value` as an element of a SELECT, in the type of its column."""
-    if isinstance(value, ColumnElement):
-        return value
-    return literal(value, Suggestion.__mapper__.columns[name].type)
+def _of_asker() -> dict[str, ColumnElement[Any]]:
+    """What is kept of an `Asker`, and the time of the handing out, by column."""
+    seconds = bindparam("lease_seconds", type_=Float)
+    return {
+        "metadata": bindparam("metadata", type_=JSONB(none_as_null=True)),
+        "worker_id": bindparam("worker_id", type_=Text),
+        "lease_seconds": seconds,
+        "lease_expires": expiry(seconds),
+        "opened": func.now(),
+    }
 
 
-def _opening(names: Sequence[str], source: Select[Any]) -> Any:
-    """An INSERT of open suggestions that leaves out what equals an open one.
+def _opening(given: Mapping[str, ColumnElement[Any]]) -> Any:
+    """An INSERT of an open suggestion that leaves it out when it equals an open one.
 
     A violation of the index would end the transaction, or need a savepoint for each try.
     """
     return (
         insert(Suggestion)
-        .from_select([_column(name) for name in names], source)
+        .from_select(list(given), select(*given.values()))
         .on_conflict_do_nothing(
             index_elements=["experiment_id", "assignments_hash", "repeat"],
             index_where=text("state = 'open' and not deleted"),
@@ -438,8 +458,14 @@ def _opening(names: Sequence[str], source: Select[Any]) -> Any:
     )
 
 
-def _column(name: str) -> str:
-    return name.rstrip("_")
+@functools.cache
+def _opening_of_own() -> Select[Any]:
+    """`_opening`, of a suggestion that comes from no buffer."""
+    types = Suggestion.__table__.c
+    names = (*OWN, "repeat")
+    given = {name: bindparam(name, type_=types[name].type) for name in names}
+    opened = _opening({**given, "state": literal("open"), **_of_asker()}).cte("opened")
+    return select(aliased(Suggestion, opened))
 
 
 def put_ready(
@@ -482,7 +508,7 @@ def delete_ready(session: Session, experiment_id: int) -> None:
         delete(Suggestion)
         .where(
             Suggestion.experiment_id == experiment_id,
-            Suggestion.state.in_(("queued", "ready")),
+            Suggestion.state.in_(WAITING),
             or_(Suggestion.state == "ready", _observed()),
         )
         .execution_options(synchronize_session=False)
@@ -531,7 +557,7 @@ def insert_open(
             .where(Experiment.id == experiment_id)
             .with_for_update(key_share=True)
         )
-    columns = {
+    parameters = {
         "experiment_id": experiment_id,
         "assignments": dict(draft.assignments),
         "assignments_hash": digest,
@@ -539,14 +565,12 @@ def insert_open(
         "explanation": dict(draft.explanation) or None,
         "revision": revision,
         "observations_seen": observations_seen,
-        "state": "open",
-        **asker.columns(),
+        **asker.parameters(),
     }
     for _ in range(TAKE_TRIES):
         repeat = _next_repeat(session, experiment_id, digest) if allow_repeat else 0
-        given = {**columns, "repeat": repeat}
-        source = select(*(_bound(name, value) for name, value in given.items()))
-        row: Suggestion | None = session.scalars(_opening(list(given), source)).one_or_none()
+        given = {**parameters, "repeat": repeat}
+        row: Suggestion | None = session.scalars(_opening_of_own(), given).one_or_none()
         if row is not None:
             return row
         # An equal one was opened at this very moment, or its lease ran out without a note of it.
@@ -582,7 +606,7 @@ def find_used(session: Session, experiment_id: int, digests: Collection[bytes]) 
     )
     # ix_observations_assignments, ix_suggestions_unique_open, ix_suggestions_ready: one condition
     # over all three states could use none of the last two.
-    waiting = kept.where(Suggestion.state.in_(("queued", "ready")))
+    waiting = kept.where(Suggestion.state.in_(WAITING))
     return set(session.scalars(observed.union_all(kept.where(_is_held(Suggestion)), waiting)))
 
 
@@ -625,7 +649,7 @@ def put_again(session: Session, suggestion_ids: Collection[int]) -> bool:
     )
     open_already = exists().where(equal, _is_held(twin))
     queued_already = exists().where(
-        equal, twin.state.in_(("queued", "ready")), twin.state == "queued", ~twin.deleted
+        equal, twin.state.in_(WAITING), twin.state == "queued", ~twin.deleted
     )
     failed = (
         select(
