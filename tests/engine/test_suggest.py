@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tests.engine.histories import history_of, observe
 from tests.engine.specs import ALL, MIXED, category, double, integer, spec_of, specs
 from tradeoff.engine import design, suggest
+from tradeoff.engine.data import build_data
+from tradeoff.engine.space import Space
 from tradeoff.engine.state import State, WarmStart
 from tradeoff.engine.suggest import Suggested
 from tradeoff.spec.experiment import ExperimentSpec
@@ -433,3 +435,46 @@ def test_any_history_of_any_space_gets_a_valid_answer(
     suggested = ask(spec, history, q=data.draw(st.integers(1, 3)))
 
     assert all(c.explanation["reason"] is None for c in suggested.candidates)
+
+
+# Less effort
+
+
+@pytest.mark.parametrize("effort", ["subset", "light"])
+@pytest.mark.parametrize("name", ALL)
+def test_with_less_effort_the_model_still_answers(name: str, effort: suggest.Effort) -> None:
+    history = history_of(ALL[name], 30, failing=0.2, pending=4)
+
+    suggested = suggest.suggest(ALL[name], history, 3, State.initial(4), effort=effort)
+
+    assert sources(suggested) == {"model"}
+    assert_all_new(history, suggested)
+
+
+def test_with_less_effort_the_model_sees_the_best_and_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(suggest, "SUBSET_ROWS", 20)
+    outstanding = 7
+    values = [(100.0, -100.0) if k == outstanding else (0.1 * (k % 9), 0.0) for k in range(60)]
+    history = table(values, failed=5)
+
+    suggested = suggest.suggest(PLANE, history, 2, State.initial(4), effort="subset")
+    whole = build_data(Space(PLANE), history)
+    subset = suggest._subset(whole)
+
+    assert sources(suggested) == {"model"}
+    assert suggested.candidates[0].explanation["observations"] == 20
+    assert_all_new(history, suggested)
+    assert whole.X[outstanding].tolist() in subset.X.tolist()
+    assert (subset.X[-5:] == whole.X[-5:]).all()
+    assert len(subset.Y) == len(subset.Yvar) == int((~subset.failed).sum())
+    assert len(subset.seen) == 60
+
+
+def test_full_effort_sees_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suggest, "SUBSET_ROWS", 20)
+
+    suggested = ask(PLANE, DEGENERATE["plain"])
+
+    assert suggested.candidates[0].explanation["observations"] == 30

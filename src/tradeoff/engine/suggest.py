@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ from tradeoff.engine.data import MAX_ROWS, Data, build_data, thin
 from tradeoff.engine.device import choose, tensor
 from tradeoff.engine.feasibility import SuccessModel
 from tradeoff.engine.models import ConditionedModel, Layout, SurrogateModel, fit_map
-from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb
+from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb, screen
 from tradeoff.engine.space import Space
 from tradeoff.engine.state import State, WarmStart
 from tradeoff.spec.experiment import ExperimentSpec
@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float64]
 Source = Literal["model", "space_filling"]
+#: How much to attempt: everything; a model of fewer observations; of these, and a shorter search.
+Effort = Literal["full", "subset", "light"]
 
 #: Hyperparameters are fitted at every new row below so many rows, then ever more rarely.
 REFIT_SCHEDULE = ((64, 1), (256, 4))
@@ -57,6 +59,8 @@ STEP_BOUNDS = (0.05, 5.0)
 MIN_INCUMBENTS = 4
 #: Half-width of a 95 % interval, in standard deviations.
 TWO_SIDED = 1.959963984540054
+#: Below full effort the model sees so many observations: the best, and the newest.
+SUBSET_ROWS = 1_000
 #: Points of the space-filling sequence that are passed over when they were seen.
 MAX_SKIPPED = 20_000
 
@@ -93,7 +97,13 @@ class Suggested:
 
 
 def suggest(
-    spec: ExperimentSpec, history: History, q: int, state: State, *, device: str = "cpu"
+    spec: ExperimentSpec,
+    history: History,
+    q: int,
+    state: State,
+    *,
+    device: str = "cpu",
+    effort: Effort = "full",
 ) -> Suggested:
     """Propose the next `q` points; never raises on account of the history.
 
@@ -106,6 +116,8 @@ def suggest(
         q: how many candidates.
         state: what the last call returned.
         device: `cpu`, `cuda`, `cuda:N` or `auto`; without the GPU asked for, the CPU answers.
+        effort: `subset` where the whole model takes too long or too much memory, `light` where
+            that is still too much.
 
     Returns:
         The candidates and the new state. The explanation of a model's candidate has, by metric, the
@@ -121,11 +133,32 @@ def suggest(
     failed = int(data.failed.sum())
     if design.is_initial(spec, succeeded=len(data.failed) - failed, failed=failed):
         return _from_design(space, data, q, state)
-    return _with_model_if_possible(space, data, q, state, device)
+    if effort != "full":
+        data = _subset(data)
+    return _with_model_if_possible(space, data, q, state, device, effort)
+
+
+def _subset(data: Data) -> Data:
+    """The best and the newest observations; all the others are still not suggested again."""
+    if len(data.X) <= SUBSET_ROWS:
+        return data
+    successes = np.flatnonzero(~data.failed)
+    kept = np.zeros(len(data.X), dtype=bool)
+    kept[successes[np.argsort(-data.Y.sum(axis=1), kind="stable")[: SUBSET_ROWS // 2]]] = True
+    others = np.flatnonzero(~kept)
+    kept[others[len(others) - (SUBSET_ROWS - int(kept.sum())) :]] = True
+    of_success = kept[successes]
+    return replace(
+        data,
+        X=data.X[kept],
+        failed=data.failed[kept],
+        Y=data.Y[of_success],
+        Yvar=data.Yvar[of_success],
+    )
 
 
 def _with_model_if_possible(
-    space: Space, data: Data, q: int, state: State, wanted: str
+    space: Space, data: Data, q: int, state: State, wanted: str, effort: Effort
 ) -> Suggested:
     """The model's answer, by the first way that works."""
     device, reason = choose(wanted, rows=len(data.failed), metrics=len(data.metrics))
@@ -136,7 +169,7 @@ def _with_model_if_possible(
     gpu_failed = False
     for computing_on, start in attempts:
         try:
-            answer = _from_model(space, data, q, start, computing_on, reason)
+            answer = _from_model(space, data, q, start, computing_on, reason, effort)
             return replace(answer, gpu_failed=gpu_failed)
         except Exception as error:  # this is the door behind which nothing may escape
             gpu_failed = gpu_failed or computing_on.type == "cuda"
@@ -254,12 +287,14 @@ def _from_model(
     state: State,
     device: torch.device,
     reason: str | None,
+    effort: Effort,
 ) -> Suggested:
     """Fit, then pick `q` points one after the other, each knowing those before."""
     rng = np.random.default_rng([state.seed, state.asks])
     fitted = _fit(space, data, state, device, rng)
     utility = _utility(space, data, fitted.surrogate, fitted.success, rng)
-    picks, values = _pick(space, data, fitted.surrogate, utility, q, rng, device)
+    search = screen if effort == "light" else optimize
+    picks, values = _pick(space, data, fitted.surrogate, utility, q, rng, device, search)
     explanations = _explain(data, fitted, tensor(picks, device), values, reason)
     candidates = [
         Candidate(point, "model", explanation)
@@ -351,6 +386,7 @@ def _pick(
     q: int,
     rng: np.random.Generator,
     device: torch.device,
+    search: Callable[[Utility, Problem, np.random.Generator, torch.device], tuple[Array, float]],
 ) -> tuple[Array, list[float]]:
     """`q x D` picks and their log utilities.
 
@@ -363,7 +399,7 @@ def _pick(
     seen = data.seen
     for number in range(q):
         problem = Problem(space, incumbents, seen, scale)
-        pick, value = optimize(utility, problem, rng, device)
+        pick, value = search(utility, problem, rng, device)
         if not math.isfinite(value):
             raise ArithmeticError("no point has a finite utility")
         picks.append(pick)
