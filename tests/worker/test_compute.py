@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ import psutil
 import pytest
 
 from tests.builders import make_history, make_spec
+from tests.worker import hooks
 from tradeoff.engine.state import State
-from tradeoff.worker.compute import EngineFailed, EngineProcess, Question
+from tradeoff.worker.compute import EngineFailed, EngineProcess, Question, _complete, _Message
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +85,103 @@ def test_an_engine_that_raises_fails_the_question_with_its_reason(engine: Engine
         engine.ask(broken, limit_seconds=60)
 
     assert engine.ask(question, limit_seconds=60).candidates
+
+
+# What the child keeps
+
+
+def past_question(count: int, *, past: tuple[int, int] | None = (1, 0)) -> Question:
+    return Question(make_spec(), make_history(count), 1, State.initial(1), "cpu", past=past)
+
+
+def observations_seen(engine: EngineProcess, question: Question) -> int:
+    answer = engine.ask(question, limit_seconds=60)
+    return int(answer.candidates[0].explanation["observations"])
+
+
+@pytest.fixture(scope="module")
+def quick_engine() -> Iterator[EngineProcess]:
+    process = EngineProcess(engine=hooks.quick)
+    process.start()
+    yield process
+    process.close()
+
+
+def test_a_question_carries_only_what_the_child_has_not_got(quick_engine: EngineProcess) -> None:
+    assert observations_seen(quick_engine, past_question(10)) == 10
+
+    message = quick_engine._shorten(past_question(12))
+
+    assert message.known == 10
+    assert message.question.history.observations == make_history(12).observations[10:]
+
+
+def test_the_engine_sees_the_whole_history_however_it_came(quick_engine: EngineProcess) -> None:
+    for count, past in ((5, (2, 0)), (7, (2, 0)), (3, (3, 0)), (8, (2, 0)), (6, (2, 1))):
+        assert observations_seen(quick_engine, past_question(count, past=past)) == count
+    # A shorter one of the same past, too: the older of two tasks, asked last.
+    assert observations_seen(quick_engine, past_question(4, past=(2, 0))) == 4
+    assert observations_seen(quick_engine, past_question(8, past=(2, 0))) == 8
+    assert observations_seen(quick_engine, past_question(2, past=None)) == 2
+
+
+def test_a_new_child_is_sent_everything(quick_engine: EngineProcess) -> None:
+    assert observations_seen(quick_engine, past_question(9, past=(4, 0))) == 9
+    assert quick_engine._process is not None
+    quick_engine._process.kill()
+    quick_engine._process.join(10)
+
+    assert observations_seen(quick_engine, past_question(10, past=(4, 0))) == 10
+
+
+def test_the_child_forgets_what_was_not_asked_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tradeoff.worker.compute.MOST_EXPERIMENTS", 2)
+    with contextlib.closing(EngineProcess(engine=hooks.quick)) as engine:
+        for past in ((1, 0), (2, 0), (3, 0)):
+            assert observations_seen(engine, past_question(5, past=past)) == 5
+
+        assert engine._shorten(past_question(5, past=(3, 0))).known == 5
+        message = engine._shorten(past_question(5, past=(1, 0)))
+        assert message.known == 0
+        assert message.forget == ((2, 0),)
+
+
+def test_a_forgotten_history_leaves_the_childs_memory() -> None:
+    history = make_history(6)
+    kept = {(1, 0): history.observations}
+    message = _Message(past_question(6, past=(2, 0)), known=0, forget=((1, 0),))
+
+    question = _complete(message, kept)
+
+    assert question.history == history
+    assert kept == {(2, 0): history.observations}
+
+
+# Memory
+
+
+def test_a_child_that_takes_too_much_memory_is_ended() -> None:
+    question = Question(
+        make_spec(observation_budget=hooks.POISON_BUDGET),
+        make_history(8),
+        1,
+        State.initial(1),
+        "cpu",
+    )
+    with contextlib.closing(
+        EngineProcess(engine=hooks.eats_memory_for_poison, memory_bytes=hooks.MEMORY)
+    ) as engine:
+        engine.start()
+        child = child_of(engine)
+
+        with pytest.raises(EngineFailed, match="more than 1500 MB of memory"):
+            engine.ask(question, limit_seconds=120)
+
+        assert not child.is_running()
+        assert observations_seen(engine, past_question(8)) == 8
+
+
+def test_the_engine_stays_well_below_the_limit_in_these_tests(engine: EngineProcess) -> None:
+    engine.ask(make_question(observations=100), limit_seconds=60)
+
+    assert child_of(engine).memory_info().rss < hooks.MEMORY / 1.5

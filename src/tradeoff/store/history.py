@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from tradeoff.spec import history as spec_history
 from tradeoff.store import suggestions
@@ -12,11 +12,25 @@ from tradeoff.store.tables import Observation
 
 def load(session: Session, experiment_id: int) -> spec_history.History:
     """Everything that was seen and is expected, oldest first; transient failures taught nothing."""
-    # ix_observations_experiment_id_id
+    observations, _ = list_seen(session, experiment_id)
+    pending = suggestions.list_pending(session, experiment_id)
+    return spec_history.History(observations=observations, pending=tuple(pending))
+
+
+def list_seen(
+    session: Session, experiment_id: int, *, after: int = 0
+) -> tuple[tuple[spec_history.Observation, ...], int]:
+    """What was seen with larger ids than `after`, oldest first, and the last id there is."""
+    # ix_observations_experiment_id_id, for both; the bound makes them agree without a snapshot.
+    last = session.scalar(
+        select(func.max(Observation.id)).where(Observation.experiment_id == experiment_id)
+    )
     query = (
         select(Observation.assignments, Observation.values, Observation.failed)
         .where(
             Observation.experiment_id == experiment_id,
+            Observation.id > after,
+            Observation.id <= (last or 0),
             ~Observation.deleted,
             ~Observation.transient,
         )
@@ -35,5 +49,4 @@ def load(session: Session, experiment_id: int) -> spec_history.History:
         )
         for row in session.execute(query)
     )
-    pending = suggestions.list_pending(session, experiment_id)
-    return spec_history.History(observations=observations, pending=tuple(pending))
+    return observations, max(last or 0, after)

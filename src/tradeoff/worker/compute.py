@@ -1,7 +1,8 @@
 """The engine in a child process, which can be killed.
 
 The child is started once and kept: importing torch takes seconds. It ends by itself when the
-pipe to its parent closes, so a killed worker leaves nothing behind.
+pipe to its parent closes, so a killed worker leaves nothing behind. It keeps the histories that it
+was sent, so that a question carries only what is new.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ import logging
 import multiprocessing
 import signal
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+
+import psutil
 
 from tradeoff.engine import device, suggest
 from tradeoff.engine import state as engine_state
 from tradeoff.spec.experiment import ExperimentSpec
-from tradeoff.spec.history import History
+from tradeoff.spec.history import History, Observation
+from tradeoff.worker.histories import MOST_EXPERIMENTS, MOST_OBSERVATIONS
+from tradeoff.worker.recent import Recent
 
 logger = logging.getLogger(__name__)
 
@@ -24,22 +31,53 @@ logger = logging.getLogger(__name__)
 REAP_SECONDS = 10.0
 #: How long the child's imports may take on a cold, busy machine.
 START_SECONDS = 180.0
+#: How often its memory is looked at.
+WATCH_SECONDS = 0.1
+#: The share of the machine's memory that a child may use, unless it is said.
+MEMORY_SHARE = 0.75
 READY = "ready"
+
+#: The engine: `engine.suggest.suggest`, or what a test puts in its place.
+Engine = Callable[..., suggest.Suggested]
+#: What histories are kept under: an experiment, and its `rewrites`.
+Past = tuple[int, int]
 
 
 class EngineFailed(Exception):
-    """The engine did not answer: it raised, was killed, or took too long."""
+    """The engine did not answer: it raised, was killed, took too long or too much memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What `engine.suggest.suggest` is asked; plain values, so that they can cross a pipe."""
+    """What `engine.suggest.suggest` is asked; plain values, so that they can cross a pipe.
+
+    Attributes:
+        spec: what was asked.
+        history: what was seen, and what is pending.
+        q: how many candidates.
+        state: what the last answer returned.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        effort: how much to attempt.
+        past: histories of the same past begin alike, so the child is sent what it has not got;
+            `None` sends everything and keeps nothing.
+    """
 
     spec: ExperimentSpec
     history: History
     q: int
     state: engine_state.State
     device: str
+    effort: suggest.Effort = "full"
+    past: Past | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A question whose history lacks the first `known` observations, which the child has."""
+
+    question: Question
+    known: int = 0
+    forget: tuple[Past, ...] = ()
 
 
 class EngineProcess:
@@ -47,12 +85,25 @@ class EngineProcess:
 
     Args:
         threads: of the CPU that it computes with.
+        memory_bytes: how much it may use; `None` allows three quarters of the machine's memory.
+        engine: what it computes with; found by its name in the child.
     """
 
-    def __init__(self, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        threads: int = 1,
+        memory_bytes: int | None = None,
+        engine: Engine = suggest.suggest,
+    ) -> None:
         self._threads = threads
+        total = psutil.virtual_memory().total
+        self._memory_bytes = int(MEMORY_SHARE * total) if memory_bytes is None else memory_bytes
+        self._engine = engine
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
+        # How many observations the child keeps of each past.
+        self._sent: Recent[Past, int] = Recent(most=MOST_EXPERIMENTS, largest=MOST_OBSERVATIONS)
         # One question at a time: the answers carry no name.
         self._guard = threading.Lock()
 
@@ -65,15 +116,14 @@ class EngineProcess:
         """The engine's answer.
 
         Raises:
-            EngineFailed: when it raises, dies, or is not done in time; the child is then gone,
-                and the next question starts a new one.
+            EngineFailed: when it raises, dies, is not done in time or takes too much memory; the
+                child is then gone, and the next question starts a new one.
         """
         with self._guard:
             pipe = self._ensure()
             try:
-                pipe.send(question)
-                if not pipe.poll(limit_seconds):
-                    raise EngineFailed(f"not done after {limit_seconds:g} seconds")
+                pipe.send(self._shorten(question))
+                self._wait(pipe, limit_seconds)
                 answer = pipe.recv()
             except (EOFError, OSError) as error:
                 self._kill()
@@ -102,6 +152,31 @@ class EngineProcess:
         with self._guard:
             self._kill()
 
+    def _shorten(self, question: Question) -> _Message:
+        """The message that makes the child know `question`."""
+        if question.past is None:
+            return _Message(question)
+        observations = question.history.observations
+        known = min(self._sent.get(question.past) or 0, len(observations))
+        gone = self._sent.put(question.past, len(observations), size=len(observations))
+        tail = replace(question.history, observations=observations[known:])
+        return _Message(replace(question, history=tail), known, tuple(gone))
+
+    def _wait(self, pipe: Connection, limit_seconds: float) -> None:
+        """Return when there is an answer.
+
+        Raises:
+            EngineFailed: when there is none in time, or the child's memory passes its limit.
+        """
+        assert self._process is not None
+        end = time.monotonic() + limit_seconds
+        while not pipe.poll(max(0.0, min(WATCH_SECONDS, end - time.monotonic()))):
+            if time.monotonic() >= end:
+                raise EngineFailed(f"not done after {limit_seconds:g} seconds")
+            if _memory_of(self._process.pid) > self._memory_bytes:
+                megabytes = self._memory_bytes / 2**20
+                raise EngineFailed(f"it took more than {megabytes:.0f} MB of memory")
+
     def _ensure(self) -> Connection:
         if self._process is not None and self._process.is_alive() and self._pipe is not None:
             return self._pipe
@@ -110,7 +185,10 @@ class EngineProcess:
         spawn = multiprocessing.get_context("spawn")
         self._pipe, far_end = spawn.Pipe()
         self._process = spawn.Process(
-            target=_serve, args=(far_end, self._threads), name="tradeoff-engine", daemon=True
+            target=_serve,
+            args=(far_end, self._threads, self._engine),
+            name="tradeoff-engine",
+            daemon=True,
         )
         self._process.start()
         far_end.close()
@@ -127,6 +205,7 @@ class EngineProcess:
         return self._pipe
 
     def _kill(self) -> None:
+        self._sent.clear()
         if self._process is not None:
             self._process.kill()
             self._process.join(REAP_SECONDS)
@@ -136,24 +215,35 @@ class EngineProcess:
             self._pipe = None
 
 
-def _serve(pipe: Connection, threads: int) -> None:
+def _memory_of(pid: int | None) -> int:
+    """Bytes that a process holds; 0 when it is gone, which its pipe tells."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _serve(pipe: Connection, threads: int, engine: Engine) -> None:
     """The child's whole life: answer until the parent's end of the pipe closes."""
     # Ctrl-C in a terminal reaches the whole group; the parent decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     device.limit_threads(threads)
+    kept: dict[Past, tuple[Observation, ...]] = {}
     pipe.send(READY)
     while True:
         try:
-            question = pipe.recv()
+            message = pipe.recv()
         except (EOFError, OSError):
             return
         try:
-            answer: suggest.Suggested | EngineFailed = suggest.suggest(
+            question = _complete(message, kept)
+            answer: suggest.Suggested | EngineFailed = engine(
                 question.spec,
                 question.history,
                 question.q,
                 question.state,
                 device=question.device,
+                effort=question.effort,
             )
         except Exception as error:  # the door of this process: whatever it is, the parent decides
             logger.exception("the engine raised")
@@ -162,3 +252,15 @@ def _serve(pipe: Connection, threads: int) -> None:
             pipe.send(answer)
         except (BrokenPipeError, OSError):
             return
+
+
+def _complete(message: _Message, kept: dict[Past, tuple[Observation, ...]]) -> Question:
+    """The question with its whole history, of which `kept` remembers what was sent."""
+    for past in message.forget:
+        kept.pop(past, None)
+    question = message.question
+    if question.past is None:
+        return question
+    observations = kept.get(question.past, ())[: message.known] + question.history.observations
+    kept[question.past] = observations
+    return replace(question, history=replace(question.history, observations=observations))

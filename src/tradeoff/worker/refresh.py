@@ -1,8 +1,8 @@
 """One refresh: what was seen, in; a ranked buffer of suggestions, out.
 
 It reads all it needs when it starts, so running it twice or late is harmless. No transaction is
-open while it computes. `fit_epoch` fences the result: a worker that was frozen meanwhile, and
-whose work another one took over, finds its own thrown away.
+open while it computes, and no row is held while it reads. `fit_epoch` fences the result: a worker
+that was frozen meanwhile, and whose work another one took over, finds its own thrown away.
 """
 
 from __future__ import annotations
@@ -15,13 +15,27 @@ from tradeoff import __version__
 from tradeoff.engine import state as engine_state
 from tradeoff.engine import suggest
 from tradeoff.errors import NotFound
-from tradeoff.service import suggestions
-from tradeoff.store import experiments, history
+from tradeoff.service import ladder, suggestions
+from tradeoff.store import clock, experiments
 from tradeoff.store.database import Database
 from tradeoff.store.suggestions import Draft
+from tradeoff.worker import gpu
 from tradeoff.worker.compute import EngineFailed, EngineProcess, Question
+from tradeoff.worker.histories import Histories
 
 logger = logging.getLogger(__name__)
+
+#: What the engine attempts on each rung of the ladder that has a model.
+EFFORTS: dict[int, suggest.Effort] = {
+    ladder.FULL: "full",
+    ladder.SUBSET: "subset",
+    ladder.LIGHT: "light",
+}
+#: Time limit of one computation on a GPU, where it is below the general one.
+GPU_LIMIT_SECONDS = 60.0
+#: When the best suggestion took longer than this the rest is computed in one go: what every
+#: question costs by itself weighs more then, and a loop does not wait that long for the model.
+SLOW_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,140 +46,201 @@ class Task:
         question: for the engine: the whole buffer.
         revision: of the experiment, when its history was read.
         epoch: this refresh's fence.
+        rung: how much is attempted.
     """
 
     question: Question
     revision: int
     epoch: int
+    rung: int
 
 
-def refresh(
-    database: Database,
-    engine: EngineProcess,
-    experiment_id: int,
-    *,
-    device: str,
-    limit_seconds: float,
-) -> bool:
-    """Compute an experiment's buffer anew.
-
-    The best suggestion is published as soon as it is known, since a sequential loop waits for
-    nothing else; the rest of the buffer follows, with the first one pending.
+class Refresher:
+    """A worker's refreshes; it remembers the histories that it read, and whether the GPU failed.
 
     Args:
-        database: where the experiment is.
+        database: where the experiments are.
         engine: to ask.
-        experiment_id: whose buffer.
         device: `auto`, `cpu`, `cuda` or `cuda:N`; the CPU steps in when a GPU fails.
         limit_seconds: time limit of one computation.
-
-    Returns:
-        Whether the buffer was replaced. It is not when the experiment is gone or needs no model
-        yet, or when a newer refresh has begun meanwhile.
-
-    Raises:
-        EngineFailed: when the engine cannot answer; the experiment goes on with space-filling
-            points, and its next observation tries again.
     """
-    task = _begin(database, experiment_id, device)
-    if task is None:
-        return False
-    started = time.monotonic()
-    best = _ask(engine, replace(task.question, q=1), limit_seconds)
-    kept = _publish(database, experiment_id, task, best, first_rank=0)
-    if kept and task.question.q > 1:
-        rest = _ask(engine, _after(task.question, best), limit_seconds)
-        kept = _publish(database, experiment_id, task, rest, first_rank=1)
-    logger.info(
-        "refreshed" if kept else "threw away an overtaken refresh",
-        extra={
-            "experiment": experiment_id,
-            "observations": len(task.question.history.observations),
-            "pending": len(task.question.history.pending),
-            "buffer": task.question.q,
-            "seconds": round(time.monotonic() - started, 3),
-        },
-    )
-    return kept
 
+    def __init__(
+        self, database: Database, engine: EngineProcess, *, device: str, limit_seconds: float
+    ) -> None:
+        self._database = database
+        self._engine = engine
+        self._gpu = gpu.Gpu(device)
+        self._limit_seconds = limit_seconds
+        self._histories = Histories()
 
-def _after(question: Question, best: suggest.Suggested) -> Question:
-    """What is left of a question once its first answer is known."""
-    known = tuple(candidate.assignments for candidate in best.candidates)
-    history = replace(question.history, pending=question.history.pending + known)
-    return replace(question, q=question.q - len(known), history=history, state=best.state)
+    def refresh(self, experiment_id: int) -> bool:
+        """Compute an experiment's buffer anew.
 
+        The best suggestion is published as soon as it is known, since a sequential loop waits for
+        nothing else; the rest of the buffer follows, with those before it pending, until it could
+        serve nobody any more.
 
-def _begin(database: Database, experiment_id: int, device: str) -> Task | None:
-    with database.transaction() as session:
+        Returns:
+            Whether the buffer was replaced. It is not when the experiment is gone, needs no model
+            yet or bears none, or when a newer refresh has begun meanwhile.
+
+        Raises:
+            EngineFailed: when the engine cannot answer. The failure is counted, see
+                `service.ladder`; the experiment goes on with what is simpler, and its next
+                observation or ask tries again.
+        """
+        task = self.begin(experiment_id)
+        if task is None:
+            return False
         try:
+            return self._fill(experiment_id, task)
+        except EngineFailed as error:
+            with self._database.transaction() as session:
+                rung = ladder.note_failure(session, experiment_id)
+            logger.warning(
+                "a refresh failed",
+                extra={
+                    "experiment": experiment_id,
+                    "reason": str(error),
+                    "rung": task.rung,
+                    "next_rung": rung,
+                },
+            )
+            raise
+
+    def begin(self, experiment_id: int) -> Task | None:
+        """Begin a refresh: its fence first, then what there is to know, as of one moment."""
+        with self._database.transaction() as session:
+            try:
+                experiment = experiments.get(session, experiment_id)
+            except NotFound:
+                return None
+            if experiment.state != "active" or not suggestions.is_modelled(experiment):
+                return None
+            if suggestions.is_initial(experiment):
+                return None
+            rung = ladder.read_rung(session, experiment)
+            if rung == ladder.WITHOUT_MODEL:
+                return None
+            size = suggestions.buffer_size(session, experiment)
+            epoch = experiments.begin_refresh(session, experiment_id)
+        with self._database.transaction() as session:
+            clock.stop(session)
             experiment = experiments.get(session, experiment_id)
-        except NotFound:
-            return None
-        if experiment.state != "active" or not suggestions.is_modelled(experiment):
-            return None
-        # One snapshot: the revision, the history and the demand belong together.
-        experiments.lock(session, experiment)
-        if suggestions.is_initial(experiment):
-            return None
-        size = suggestions.buffer_size(session, experiment)
-        remembered = experiment.engine_state
-        state = (
-            engine_state.State.initial(experiment.seed)
-            if remembered is None
-            else engine_state.State.from_json(remembered)
-        )
-        return Task(
-            question=Question(
+            remembered = experiment.engine_state
+            state = (
+                engine_state.State.initial(experiment.seed)
+                if remembered is None
+                else engine_state.State.from_json(remembered)
+            )
+            question = Question(
                 spec=experiment.spec,
-                history=history.load(session, experiment_id),
+                history=self._histories.load(session, experiment),
                 q=size,
                 state=state,
-                device=device,
-            ),
-            revision=experiment.revision,
-            epoch=experiments.begin_refresh(session, experiment_id),
+                device=self._gpu.device,
+                effort=EFFORTS[rung],
+                past=(experiment_id, experiment.rewrites),
+            )
+            return Task(question, experiment.revision, epoch, rung)
+
+    def _fill(self, experiment_id: int, task: Task) -> bool:
+        """Compute and publish a buffer, in ever larger parts; gives whether it was replaced."""
+        started = time.monotonic()
+        question, done, size = task.question, 0, 1
+        kept, wanted = True, True
+        while kept and wanted and question.q > 0:
+            size = min(size, question.q)
+            answer = self._ask(replace(question, q=size))
+            kept, wanted = self.publish(experiment_id, task, answer, first_rank=done)
+            question = _after(question, answer)
+            done += len(answer.candidates)
+            size = question.q if time.monotonic() - started > SLOW_SECONDS else done
+        logger.info(
+            "refreshed" if kept else "threw away an overtaken refresh",
+            extra={
+                "experiment": experiment_id,
+                "observations": len(task.question.history.observations),
+                "pending": len(task.question.history.pending),
+                "buffer": done,
+                "rung": task.rung,
+                "seconds": round(time.monotonic() - started, 3),
+            },
         )
+        return kept
 
-
-def _ask(engine: EngineProcess, question: Question, limit_seconds: float) -> suggest.Suggested:
-    try:
-        return engine.ask(question, limit_seconds=limit_seconds)
-    except EngineFailed as error:
-        if question.device == "cpu":
-            raise
-        logger.warning(
-            "the engine failed; trying the CPU",
-            extra={"device": question.device, "reason": str(error)},
+    def _ask(self, question: Question) -> suggest.Suggested:
+        """The engine's answer; the CPU's, when a GPU fails."""
+        question = replace(question, device=self._gpu.device)
+        on_gpu = gpu.is_used(
+            question.device,
+            rows=len(question.history.observations),
+            metrics=len(question.spec.metrics),
         )
-    return engine.ask(replace(question, device="cpu"), limit_seconds=limit_seconds)
+        if not on_gpu:
+            return self._engine.ask(question, limit_seconds=self._limit_seconds)
+        try:
+            limit = min(GPU_LIMIT_SECONDS, self._limit_seconds)
+            answer = self._engine.ask(question, limit_seconds=limit)
+        except EngineFailed as error:
+            self._gpu.note_failure()
+            logger.warning(
+                "the engine failed on a GPU; trying the CPU",
+                extra={"device": question.device, "reason": str(error)},
+            )
+            return self._engine.ask(
+                replace(question, device="cpu"), limit_seconds=self._limit_seconds
+            )
+        if answer.gpu_failed:
+            self._gpu.note_failure()
+        return answer
+
+    def publish(
+        self,
+        experiment_id: int,
+        task: Task,
+        suggested: suggest.Suggested,
+        *,
+        first_rank: int,
+    ) -> tuple[bool, bool]:
+        """Put suggestions into the buffer, unless a newer refresh has begun.
+
+        Returns:
+            Whether they were put there, and whether more of this refresh could serve anybody.
+        """
+        notes = [ladder.REASONS.get(task.rung), gpu.RESTING if self._gpu.rests else None]
+        drafts = [_draft(candidate, task, notes) for candidate in suggested.candidates]
+        with self._database.transaction() as session:
+            if not experiments.update_engine_state(
+                session, experiment_id, epoch=task.epoch, state=suggested.state.to_json()
+            ):
+                return False, False
+            suggestions.fill_buffer(
+                session,
+                experiment_id,
+                drafts,
+                revision=task.revision,
+                observations_seen=len(task.question.history.observations),
+                first_rank=first_rank,
+            )
+            experiment = experiments.get(session, experiment_id)
+            return True, suggestions.is_fresh(session, experiment, revision=task.revision)
 
 
-def _publish(
-    database: Database,
-    experiment_id: int,
-    task: Task,
-    suggested: suggest.Suggested,
-    *,
-    first_rank: int,
-) -> bool:
-    """Put suggestions into the buffer, unless a newer refresh has begun."""
-    origin = {"engine": f"tradeoff {__version__}", "seed": task.question.state.seed}
-    drafts = [
-        Draft(candidate.assignments, candidate.source, {**candidate.explanation, **origin})
-        for candidate in suggested.candidates
-    ]
-    with database.transaction() as session:
-        if not experiments.update_engine_state(
-            session, experiment_id, epoch=task.epoch, state=suggested.state.to_json()
-        ):
-            return False
-        suggestions.fill_buffer(
-            session,
-            experiment_id,
-            drafts,
-            revision=task.revision,
-            observations_seen=len(task.question.history.observations),
-            first_rank=first_rank,
-        )
-    return True
+def _after(question: Question, answer: suggest.Suggested) -> Question:
+    """What is left of a question once some of its answers are known."""
+    known = tuple(candidate.assignments for candidate in answer.candidates)
+    history = replace(question.history, pending=question.history.pending + known)
+    return replace(question, q=question.q - len(known), history=history, state=answer.state)
+
+
+def _draft(candidate: suggest.Candidate, task: Task, notes: list[str | None]) -> Draft:
+    reasons = [candidate.explanation.get("reason"), *notes]
+    explanation = {
+        **candidate.explanation,
+        "reason": "; ".join(reason for reason in reasons if reason) or None,
+        "engine": f"tradeoff {__version__}",
+        "seed": task.question.state.seed,
+    }
+    return Draft(candidate.assignments, candidate.source, explanation)

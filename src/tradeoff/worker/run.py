@@ -27,9 +27,13 @@ def run_worker(database: Database, settings: Settings) -> None:
 
     Args:
         database: with its schema up to date.
-        settings: of them the device and the time limit of a refresh.
+        settings: of them the device, and the limits of time and memory of a refresh.
     """
-    engine = EngineProcess(threads=settings.engine_threads)
+    megabytes = settings.engine_memory_mb
+    engine = EngineProcess(
+        threads=settings.engine_threads,
+        memory_bytes=None if megabytes is None else megabytes * 2**20,
+    )
     upkeep = Upkeep(database)
     # Torch is imported before the first job, not during it.
     engine.start()

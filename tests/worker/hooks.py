@@ -1,0 +1,112 @@
+"""Engines for the child process that answer at once, or do not behave; found by their names."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from tradeoff.engine import design, suggest
+from tradeoff.engine.state import State
+from tradeoff.engine.suggest import Candidate, Effort, Suggested
+from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.spec.history import History
+
+#: An experiment with this budget is the poisonous one.
+POISON_BUDGET = 666
+#: More than the engine needs by itself, and soon eaten up.
+MEMORY = 1_500 * 2**20
+
+
+def quick(
+    spec: ExperimentSpec,
+    history: History,
+    q: int,
+    state: State,
+    *,
+    device: str = "cpu",
+    effort: Effort = "full",
+) -> Suggested:
+    """Points that tell what they were asked for."""
+    first = 1_000 + len(history.observations) + len(history.pending)
+    points = design.space_filling(spec, seed=state.seed, start=first, count=q)
+    told = {
+        "reason": None,
+        "device": device,
+        "effort": effort,
+        "observations": len(history.observations),
+    }
+    return Suggested(tuple(Candidate(point, "model", told) for point in points), state)
+
+
+def raises(
+    spec: ExperimentSpec,
+    history: History,
+    q: int,
+    state: State,
+    *,
+    device: str = "cpu",
+    effort: Effort = "full",
+) -> Suggested:
+    """Never answers."""
+    raise ArithmeticError("poison")
+
+
+def raises_for_poison(
+    spec: ExperimentSpec,
+    history: History,
+    q: int,
+    state: State,
+    *,
+    device: str = "cpu",
+    effort: Effort = "full",
+) -> Suggested:
+    """Never answers the poisonous experiment."""
+    if spec.observation_budget == POISON_BUDGET:
+        raise ArithmeticError("poison")
+    return quick(spec, history, q, state, device=device, effort=effort)
+
+
+def eats_memory_for_poison(
+    spec: ExperimentSpec,
+    history: History,
+    q: int,
+    state: State,
+    *,
+    device: str = "cpu",
+    effort: Effort = "full",
+) -> Suggested:
+    """Takes ever more memory for the poisonous experiment."""
+    eaten: list[bytes] = []
+    while spec.observation_budget == POISON_BUDGET:
+        eaten.append(os.urandom(1) * 2**25)
+        time.sleep(0.01)
+    return quick(spec, history, q, state, device=device, effort=effort)
+
+
+def gpu_breaks(
+    spec: ExperimentSpec,
+    history: History,
+    q: int,
+    state: State,
+    *,
+    device: str = "cpu",
+    effort: Effort = "full",
+) -> Suggested:
+    """As the engine does when a CUDA call raises: the CPU answers, and it says so."""
+    answer = quick(spec, history, q, state, device=device, effort=effort)
+    return answer if device == "cpu" else Suggested(answer.candidates, state, gpu_failed=True)
+
+
+def gpu_kills(
+    spec: ExperimentSpec,
+    history: History,
+    q: int,
+    state: State,
+    *,
+    device: str = "cpu",
+    effort: Effort = "full",
+) -> Suggested:
+    """A driver that takes the whole process down."""
+    if device != "cpu":
+        os.abort()
+    return suggest.suggest(spec, history, q, state, device=device, effort=effort)
