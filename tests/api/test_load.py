@@ -22,13 +22,20 @@ from tradeoff.store import database as databases
 from tradeoff.store.database import Database
 
 LONG_SECONDS = 30.0
+#: One connection for acts, and the two that are kept for health checks and the like.
+POOL_SIZE = 3
 
 
 @contextmanager
 def serving(database: Database, **settings: object) -> Iterator[tuple[Caller, Callable[[], None]]]:
     """An API process of its own on `database`: a client of it, and how it is told to close."""
     given = Settings.model_validate(
-        {"database_url": database.url, "suggestion_wait_seconds": LONG_SECONDS, **settings}
+        {
+            "database_url": database.url,
+            "database_pool_size": POOL_SIZE,
+            "suggestion_wait_seconds": LONG_SECONDS,
+            **settings,
+        }
     )
     app = build_api(database, given)
     account = make_account(database, "Acme")
@@ -42,8 +49,8 @@ def serving(database: Database, **settings: object) -> Iterator[tuple[Caller, Ca
 
 @pytest.fixture
 def few(shared_url: str) -> Iterator[Database]:
-    """Three connections; two of them are kept for health checks and the like."""
-    database = databases.connect(shared_url, pool_size=3)
+    """`POOL_SIZE` connections."""
+    database = databases.connect(shared_url, pool_size=POOL_SIZE)
     yield database
     database.dispose()
 
@@ -104,7 +111,7 @@ def test_who_waits_holds_neither_a_thread_nor_a_connection(few: Database) -> Non
             close()
             answers = [ok(each.result()) for each in asked]
 
-        assert meanwhile == before
+        assert meanwhile == before > 0
         assert len({answer["assignments"]["x"] for answer in answers}) == 100
 
 
@@ -112,7 +119,7 @@ def test_where_every_connection_is_taken_a_request_is_told_to_come_back(few: Dat
     with serving(few) as (caller, _):
         path = waiting_experiment(caller)
         with contextlib.ExitStack() as held:
-            for _ in range(3):
+            for _ in range(POOL_SIZE):
                 held.enter_context(few.transaction()).execute(text("select 1"))
             refused = caller.get(path)
             live = caller.http.get("/health/live")
