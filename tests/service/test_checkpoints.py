@@ -360,3 +360,32 @@ def test_values_are_of_the_experiments_metrics(session: Session, principal: Prin
 
     with pytest.raises(BadInput, match=r"values\[0\].name: no metric 'other'; there are loss"):
         check(session, run, 1, other=1.0)
+
+
+def test_a_checkpoint_renews_the_lease(session: Session, principal: Principal) -> None:
+    run = begin(session, create(session, principal))
+    run.worker_id, run.lease_seconds = "node-1", 60.0
+    run.lease_expires = session.execute(text("select now() + interval '1 second'")).scalar_one()
+    session.flush()
+
+    check(session, run, 1, loss=1.0)
+
+    left = session.execute(
+        text("select extract(epoch from lease_expires - now()) from suggestions where id = :id"),
+        {"id": run.id},
+    ).scalar_one()
+    assert left > 50
+
+
+def test_a_lapsed_training_reports_and_is_waited_for_again(
+    session: Session, principal: Principal
+) -> None:
+    experiment = create(session, principal)
+    run = begin(session, experiment)
+    run.worker_id, run.lease_seconds, run.state = "node-1", 60.0, "lapsed"
+    session.flush()
+
+    kept = check(session, run, 1, loss=1.0)
+    session.refresh(run)
+
+    assert (kept.step, run.state) == (1, "open")

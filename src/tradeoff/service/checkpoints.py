@@ -7,7 +7,7 @@ from typing import Any
 
 from tradeoff.engine import stopping
 from tradeoff.errors import BadInput
-from tradeoff.service import progress
+from tradeoff.service import leases, progress
 from tradeoff.service.access import require_active
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import MetricEvaluation
@@ -31,7 +31,8 @@ def report(
 ) -> tables.Checkpoint:
     """Keep a checkpoint, and judge by it and those before whether the training should go on.
 
-    The experiment is not locked: a checkpoint counts nothing, and many trainings report many.
+    The lease of the suggestion begins anew. The experiment is not locked: a checkpoint counts
+    nothing, and many trainings report many.
 
     Args:
         session: to work with.
@@ -53,6 +54,7 @@ def report(
     measured = {key: evaluation.value for key, evaluation in checked.items()}
     # Two reports of one training take turns.
     checkpoints.lock_training(session, suggestion)
+    leases.renew(session, suggestion)
     kept = None if step is None else checkpoints.find(session, suggestion.id, step)
     if kept is not None:
         return _repeated(kept, measured)
@@ -80,7 +82,9 @@ def report(
 def _repeated(kept: tables.Checkpoint, measured: Mapping[str, float]) -> tables.Checkpoint:
     """The checkpoint that a retry repeats."""
     if {key: float(value) for key, value in kept.values.items()} != measured:
-        stored = ", ".join(f"{key or 'value'} {value:g}" for key, value in kept.values.items())
+        stored = ", ".join(
+            f"{key or 'value'} {value:g}" for key, value in sorted(kept.values.items())
+        )
         raise BadInput(
             f"step: {kept.step} was reported already, with {stored}; "
             "a checkpoint is not changed, so report the next step"
