@@ -1,0 +1,100 @@
+"""A model that always keeps up, so that asking is measured while the buffer is warm.
+
+    python -m benchmarks.service.stand_in      the plan as one line of JSON on standard input
+
+A fit takes a good part of a second, and clients without think time use up whatever it gives long
+before the next one. This publishes buffers as a worker does after a refresh (`fill_buffer`, and
+the job taken from the queue, so that reports have to enqueue it again), but draws its points
+instead of computing them. It ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import text
+
+from benchmarks.service.site import spec
+from tradeoff.engine import design
+from tradeoff.service import suggestions
+from tradeoff.store.database import Database, connect
+from tradeoff.store.suggestions import Draft
+
+#: As many as the largest buffer holds.
+BUFFER = 64
+#: Published anew when fewer than this are fresh.
+LOW = 40
+PAUSE_SECONDS = 0.01
+#: No experiment's own, so that no two points are alike.
+SEED = 11
+
+#: Experiments with what is still fresh in their buffers by half of what freshness allows.
+LOOK = text(
+    "select e.id, e.revision, e.observation_count, (select count(*) from suggestions s "
+    "where s.experiment_id = e.id and s.state = 'ready' and not s.deleted "
+    "and s.revision > e.revision - :window) as fresh from experiments e where e.id = any(:ids)"
+)
+TAKE_JOB = text(
+    "delete from jobs.procrastinate_jobs where queueing_lock = :lock and status = 'todo'"
+)
+
+
+class StandIn:
+    """Keeps the buffers of some experiments warm.
+
+    Args:
+        database: where they are.
+        experiments: their ids.
+        window: how many observations a suggestion may have missed.
+    """
+
+    def __init__(self, database: Database, experiments: Sequence[int], window: int) -> None:
+        self._database = database
+        self._ids = list(experiments)
+        self._window = window
+        self._drawn = 0
+
+    def look(self) -> int:
+        """Publish where it is needed; gives how often it was."""
+        with self._database.transaction() as session:
+            rows = session.execute(LOOK, {"ids": self._ids, "window": self._window}).all()
+        low = [row for row in rows if row.fresh < LOW]
+        for row in low:
+            self._publish(row.id, row.revision, row.observation_count)
+        return len(low)
+
+    def _publish(self, experiment: int, revision: int, seen: int) -> None:
+        points = design.space_filling(spec(), seed=SEED, start=self._drawn, count=BUFFER)
+        self._drawn += BUFFER
+        drafts = [Draft(point, "model", {"stand_in": True}) for point in points]
+        with self._database.transaction() as session:
+            session.execute(TAKE_JOB, {"lock": f"refresh-{experiment}"})
+            suggestions.fill_buffer(
+                session, experiment, drafts, revision=revision, observations_seen=seen
+            )
+
+
+def main() -> None:
+    """Keep buffers warm until standard input ends."""
+    plan = json.loads(sys.stdin.readline())
+    stop = threading.Event()
+    threading.Thread(target=_await_end, args=(stop,), daemon=True).start()
+    database = connect(plan["database_url"], pool_size=1)
+    stand_in = StandIn(database, plan["experiments"], plan["window"])
+    while not stop.is_set():
+        if not stand_in.look():
+            time.sleep(PAUSE_SECONDS)
+    database.dispose()
+
+
+def _await_end(stop: threading.Event) -> None:
+    sys.stdin.read()
+    stop.set()
+
+
+if __name__ == "__main__":
+    main()
