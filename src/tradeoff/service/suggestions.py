@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 #: Points tried at once when single draws meet used ones only.
 DRAW_BATCH = 64
 DRAW_BATCHES = 8
+#: Points of a grid looked at in one go for one that was left out.
+GRID_BATCH = 1_000
 MAX_BUFFER = 64
 MIN_BUFFER = 4
 #: Somebody who keeps nothing with the suggestion and may take any time.
@@ -264,16 +266,26 @@ def _draw_from_grid(
     handed_out = stored.count_handed_out(session, experiment.id)
     index = _known(experiment) + handed_out
     size = experiment.spec.grid_size
-    if index < size:
-        drafts = [
-            Draft(design.grid_point(experiment.spec, position), "grid")
-            for position in range(index, min(index + DRAW_BATCH, size))
-        ]
-        row = _open_unused(session, experiment, drafts, asker)
-        if row is not None:
-            return row
+    row = _open_of_grid(session, experiment, range(index, min(index + DRAW_BATCH, size)), asker)
+    if row is not None:
+        return row
+    if not _is_used_up(session, experiment):
+        # Something was left out: a lease ran out, or a suggestion was deleted.
+        for start in range(0, size, GRID_BATCH):
+            positions = range(start, min(start + GRID_BATCH, size))
+            row = _open_of_grid(session, experiment, positions, asker)
+            if row is not None:
+                return row
     draft = Draft(design.grid_point(experiment.spec, index), "grid", {"space_exhausted": True})
     return _open_anyway(session, experiment, draft, asker)
+
+
+def _open_of_grid(
+    session: Session, experiment: tables.Experiment, positions: range, asker: Asker
+) -> tables.Suggestion | None:
+    """Open the first of these points of the grid that was not used."""
+    drafts = [Draft(design.grid_point(experiment.spec, each), "grid") for each in positions]
+    return _open_unused(session, experiment, drafts, asker)
 
 
 def _open_unused(

@@ -27,7 +27,7 @@ def do_once(database: Database) -> None:
     lapsed = suggestions.LAPSE_BATCH
     while lapsed == suggestions.LAPSE_BATCH:
         with database.transaction() as session:
-            lapsed = suggestions.lapse(session)
+            lapsed = suggestions.lapse(session, limit=suggestions.LAPSE_BATCH)
 
 
 class Upkeep:

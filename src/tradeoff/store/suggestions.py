@@ -30,7 +30,7 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 from sqlalchemy.orm import aliased
 
 from tradeoff.errors import NotFound
@@ -665,7 +665,7 @@ def put_again(session: Session, suggestion_ids: Collection[int]) -> bool:
             ~queued_already,
             ~_observed(),
         )
-        .distinct(Suggestion.assignments_hash)
+        .ext(distinct_on(Suggestion.assignments_hash))
     )
     statement = insert(Suggestion).from_select([*KEPT, "attempt", "state"], failed)
     return bool(session.scalars(statement.returning(Suggestion.id)).all())
