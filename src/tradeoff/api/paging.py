@@ -24,6 +24,7 @@ def fetch(
     *,
     id_column: Any,
     key: Any = None,
+    count: int | None = None,
 ) -> paging.Page[Any]:
     """The page of `select` that `query` asks for.
 
@@ -33,6 +34,7 @@ def fetch(
         query: limit, markers and direction.
         id_column: of the listed table.
         key: what to order by; `None` orders by id.
+        count: how many rows match, where that is known.
     """
     return paging.fetch(
         session,
@@ -43,6 +45,7 @@ def fetch(
         before=query.before,
         after=query.after,
         ascending=query.ascending,
+        count=count,
     )
 
 

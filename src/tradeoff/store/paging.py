@@ -14,7 +14,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, DateTime, Select, and_, cast, func, literal, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    DateTime,
+    Select,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    tuple_,
+)
 
 from tradeoff.errors import BadInput
 from tradeoff.spec.values import check_text
@@ -51,8 +62,12 @@ def fetch(
     before: str | None = None,
     after: str | None = None,
     ascending: bool = False,
+    count: int | None = None,
 ) -> Page[Row]:
     """One page of `query`.
+
+    A page ordered by a column of an index, with the marker inside it, costs the same wherever it
+    lies; ordered by anything else it costs as much as all the rows that match.
 
     Args:
         session: to ask with.
@@ -63,6 +78,7 @@ def fetch(
         before: rows strictly smaller than this marker.
         after: rows strictly larger than this marker.
         ascending: smallest first; otherwise largest first.
+        count: how many rows match, where that is known; counting them reads them all.
 
     Raises:
         BadInput: when a marker is not one of ours.
@@ -70,7 +86,10 @@ def fetch(
     sort_key = id_column if key is None else key
     upper = _read(before, "before", sort_key)
     lower = _read(after, "after", sort_key)
-    count = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    if count is None:
+        # Of no column, so that an index alone can answer where the rows are of no interest.
+        counting = query.with_only_columns(func.count(), maintain_column_froms=True)
+        count = session.execute(counting).scalar_one()
 
     bounded = query.add_columns(sort_key.label("page_key"), id_column.label("page_id"))
     if upper is not None:
@@ -121,6 +140,10 @@ def _smaller(
     if value is None:  # null is larger than everything
         return or_(key.is_not(None), id_column < row_id)
     bound = _bound(key, value)
+    if key is id_column:
+        return id_column < row_id
+    if _is_never_null(key):
+        return tuple_(key, id_column) < tuple_(bound, row_id)
     return or_(key < bound, and_(key == bound, id_column < row_id))
 
 
@@ -131,7 +154,19 @@ def _larger(
     if value is None:
         return and_(key.is_(None), id_column > row_id)
     bound = _bound(key, value)
+    if key is id_column:
+        return id_column > row_id
+    if _is_never_null(key):
+        return tuple_(key, id_column) > tuple_(bound, row_id)
     return or_(key > bound, key.is_(None), and_(key == bound, id_column > row_id))
+
+
+def _is_never_null(key: ColumnElement[Any]) -> bool:
+    """Whether `key` is a column that is never null: rows are then compared as an index does it.
+
+    An `or` would have Postgres walk the index from its end to the marker.
+    """
+    return isinstance(key, Column) and not key.nullable
 
 
 def _bound(key: ColumnElement[Any], value: Any) -> ColumnElement[Any]:

@@ -94,6 +94,7 @@ def fetch_list(
         query,
         id_column=tables.Observation.id.expression,
         key=None if query.sort == "id" else stored.sort_key(experiment.spec, query.sort),
+        count=experiment.observation_count if query.deleted is False else None,
     )
     return paging.envelope(page, lambda row: render.observation(row, experiment.spec))
 
