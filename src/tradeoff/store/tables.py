@@ -190,7 +190,7 @@ class Experiment(Base):
     #: What was found among the observations up to one of them; see `store.findings`. Deferred:
     #: few of those who read an experiment need it.
     summary: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
-    #: How much a refresh still attempts, 0 being everything; see `worker.ladder`.
+    #: How much a refresh still attempts, 0 being everything; see `service.ladder`.
     rung: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
     #: When the rung may be left again.
     rung_until: Mapped[datetime.datetime | None]
