@@ -12,7 +12,6 @@ from tests.faults.processes import Part, Stack, on_demand, wait_for
 from tests.faults.proxy import proxied
 from tests.faults.test_kill_points import await_refresh, find_equal_waiting
 from tradeoff.store import queue
-from tradeoff.store.database import connect
 
 
 def start_loops(
@@ -110,15 +109,15 @@ def test_two_workers_on_one_experiment(stack: Stack) -> None:
 
 def defer_without_lock(stack: Stack, experiment: str) -> None:
     """Enqueue a refresh that does not wait for the one that runs."""
-    database = connect(stack.database_url, pool_size=1)
-    with database.transaction() as session:
-        queue._deferrer.configure_task(
-            queue.REFRESH,
-            allow_unknown=True,
-            queue=queue.QUEUE,
-            connection=session.connection(),
-        ).defer(experiment_id=int(experiment))
-    database.dispose()
+    load.query(
+        stack.database_url,
+        "insert into jobs.procrastinate_jobs (queue_name, task_name, args) "
+        "select %s, %s, jsonb_build_object('experiment_id', id, 'client_id', client_id) "
+        "from experiments where id = %s",
+        queue.QUEUE,
+        queue.REFRESH,
+        int(experiment),
+    )
 
 
 @on_demand
