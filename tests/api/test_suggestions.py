@@ -130,7 +130,11 @@ def test_assignments_that_cannot_be(standing: Caller, assignments: Any, message:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"colour": 1}, "colour: unknown key; allowed are assignments, lease_seconds, metadata, task, worker_id"),
+        (
+            {"colour": 1},
+            "colour: unknown key; allowed are assignments, lease_seconds, metadata, task, "
+            "worker_id",
+        ),
         ({"task": "cheap"}, "task: this is not a multitask experiment"),
         ({"metadata": []}, "metadata: must be an object"),
         ({"metadata": {"a": [1]}}, "metadata.a: must be a string or a number"),

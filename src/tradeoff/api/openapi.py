@@ -25,7 +25,12 @@ so its client works here with another address and token.
 
 **Retries.** Send an `Idempotency-Key` of your own with a POST, PUT or DELETE: when the answer got
 lost, the same request with the same key takes effect once and gets the first answer again, marked
-with `Idempotency-Replayed: true`.
+with `Idempotency-Replayed: true`. Without a key, a report on a suggestion that equals one of the
+last ten minutes is taken for a retry.
+
+**Leases.** A suggestion asked for with `lease_seconds` is waited for so long. With the header
+`Worker-Id: NAME` any call below the experiment renews what that `worker_id` holds. A lapsed one
+may be suggested to others; a late report on it is taken all the same.
 
 **Errors** have the body `{"message": ..., "status": ...}`; the message names the field, what was
 met and what would be right. Every answer has an `X-Request-Id`.
@@ -61,6 +66,14 @@ IDEMPOTENCY_KEY = {
     "required": False,
     "description": "A name of your own for this request, for safe retries.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+}
+WORKER_ID = {
+    "name": "Worker-Id",
+    "in": "header",
+    "required": False,
+    "description": "The `worker_id` that suggestions of this experiment were asked with: their "
+    "leases begin anew.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[\\x21-\\x7e]+$"},
 }
 
 
@@ -142,6 +155,7 @@ def _operation(
             *(_path_parameter(name) for name in route.placeholders),
             *_query_parameters(schemas[_name(references[route.query_model])]),
             *([IDEMPOTENCY_KEY] if route.writes else []),
+            *([WORKER_ID] if "experiment" in route.placeholders else []),
         ],
         "responses": {
             "200": {
