@@ -10,6 +10,7 @@ from sqlalchemy import and_, bindparam, func, select, update
 
 from tradeoff.errors import NotFound
 from tradeoff.store.database import Session
+from tradeoff.store.prepared import PREPARED
 from tradeoff.store.idempotency import Kept
 from tradeoff.store.tables import Client, IdempotencyKey, Organization, Token
 
@@ -129,6 +130,7 @@ _FIND_TOKEN = (
         and_(_keys.token_id == _tokens.id, _keys.key == bindparam("key")),
     )
     .where(_tokens.hash == bindparam("hash"))
+    .execution_options(**PREPARED)
 )
 
 

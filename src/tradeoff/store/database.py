@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 from tradeoff.errors import Conflict, StartError, Unavailable
+from tradeoff.store import prepared
 from tradeoff.store.tables import QUEUE_SCHEMA
 
 __all__ = ["Database", "Session", "connect", "driver_url", "plain_url"]
@@ -116,6 +117,8 @@ def connect(url: str, *, pool_size: int = 10, statement_timeout_seconds: float =
         "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
         "idle_in_transaction_session_timeout": "60s",
         "timezone": "UTC",
+        # What `prepared` keeps is found by the same index whatever its parameters are.
+        "plan_cache_mode": "force_generic_plan",
     }
     engine = create_engine(
         address,
@@ -134,6 +137,7 @@ def connect(url: str, *, pool_size: int = 10, statement_timeout_seconds: float =
         },
     )
     event.listen(engine, "checkout", _refuse_lost)
+    event.listen(engine, "do_execute", prepared.execute)
     return Database(plain_url(url), engine)
 
 

@@ -12,6 +12,7 @@ from tradeoff.errors import NotFound
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store import suggestions
 from tradeoff.store.database import Session
+from tradeoff.store.prepared import PREPARED
 from tradeoff.store.tables import Experiment
 
 
@@ -49,10 +50,13 @@ def get(session: Session, experiment_id: int) -> Experiment:
     Raises:
         NotFound: when there is none.
     """
-    row = session.get(Experiment, experiment_id)
+    row = session.scalars(_GET, {"id": experiment_id}).one_or_none()
     if row is None:
         raise NotFound(f"There is no experiment {experiment_id}")
     return row
+
+
+_GET = select(Experiment).where(Experiment.id == bindparam("id")).execution_options(**PREPARED)
 
 
 def lock(session: Session, experiment: Experiment) -> None:
@@ -85,6 +89,7 @@ _LOCK = (
     select(*_columns.values())
     .where(Experiment.__table__.c.id == bindparam("id"))
     .with_for_update(key_share=True)
+    .execution_options(**PREPARED)
 )
 
 

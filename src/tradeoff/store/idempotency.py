@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from tradeoff.errors import Unprocessable
 from tradeoff.store.database import Session
+from tradeoff.store.prepared import PREPARED
 from tradeoff.store.tables import IdempotencyKey
 
 #: A client that retries after this long is no longer recognised.
@@ -49,6 +50,7 @@ _KEEP = (
     )
     .on_conflict_do_nothing()
     .returning(IdempotencyKey.__table__.c.token_id)
+    .execution_options(**PREPARED)
 )
 
 

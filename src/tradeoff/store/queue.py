@@ -10,10 +10,11 @@ import logging
 from dataclasses import dataclass
 
 from procrastinate import App, PsycopgConnector
-from sqlalchemy import text
+from sqlalchemy import BigInteger, Text, bindparam, text
 from sqlalchemy.exc import IntegrityError
 
 from tradeoff.store.database import Session
+from tradeoff.store.prepared import PREPARED
 from tradeoff.store.tables import QUEUE_SCHEMA
 
 logger = logging.getLogger(__name__)
@@ -79,8 +80,9 @@ def defer_refresh(session: Session, experiment_id: int, *, client_id: int) -> No
 #: each place before it is given at most once more to each client. Each of the three sub-queries
 #: reads one end of an index: procrastinate_jobs_priority_idx_v1, procrastinate_jobs_lock_idx_v1
 #: (no more rows than workers), ix_procrastinate_jobs_client_id_priority.
-DEFER = text(
-    f"""
+DEFER = (
+    text(
+        f"""
     insert into {QUEUE_SCHEMA}.procrastinate_jobs
         (queue_name, task_name, priority, lock, queueing_lock, args)
     select '{QUEUE}', '{REFRESH}',
@@ -106,6 +108,14 @@ DEFER = text(
     )
     on conflict (queueing_lock) where status = 'todo' do nothing
     """
+    )
+    .bindparams(
+        bindparam("experiment_id", type_=BigInteger),
+        bindparam("client_id", type_=BigInteger),
+        bindparam("lock", type_=Text),
+        bindparam("queueing_lock", type_=Text),
+    )
+    .execution_options(**PREPARED)
 )
 
 

@@ -36,6 +36,7 @@ from sqlalchemy.orm import aliased
 from tradeoff.errors import NotFound
 from tradeoff.spec.values import Value
 from tradeoff.store.database import Session
+from tradeoff.store.prepared import PREPARED
 from tradeoff.store.tables import Experiment, Observation, Suggestion
 
 #: An open suggestion that nobody reported on for so long is no longer expected back, unless the
@@ -416,7 +417,8 @@ def _taking(any_age: bool) -> Select[Any]:
         .scalar_subquery()
     )
     row = aliased(Suggestion, opened)
-    return select(row, others).select_from(chosen.outerjoin(opened, true())).add_cte(moved)
+    taken = select(row, others).select_from(chosen.outerjoin(opened, true())).add_cte(moved)
+    return taken.execution_options(**PREPARED)
 
 
 def _is_fresh(experiment_id: Any) -> ColumnElement[bool]:
@@ -465,7 +467,7 @@ def _opening_of_own() -> Select[Any]:
     names = (*OWN, "repeat")
     given = {name: bindparam(name, type_=types[name].type) for name in names}
     opened = _opening({**given, "state": literal("open"), **_of_asker()}).cte("opened")
-    return select(aliased(Suggestion, opened))
+    return select(aliased(Suggestion, opened)).execution_options(**PREPARED)
 
 
 def put_ready(
