@@ -259,6 +259,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "experiments.update": {},
     "projects.create": {"id": "nasty", "name": "n"},
     "projects.update": {},
+    "tags.create": {"name": "nasty", "color": "#000000"},
+    "queued_suggestions.create": {"assignments": ASSIGNMENTS},
+    "tokens.create_for_experiment": {},
     "suggestions.create": {},
     "suggestions.update": {},
     "checkpoints.create": {"values": values()},
@@ -273,6 +276,10 @@ LAID_OVER: dict[str, dict[str, Any]] = {
     "experiments.update": TWISTED | SPECIFIED,
     "projects.create": TWISTED | {"id as list": {"id": []}, "id as number": {"id": 7}},
     "projects.update": TWISTED,
+    "tags.create": {k: v for k, v in TWISTED.items() if "metadata" not in v}
+    | {"color as list": {"color": []}, "color as number": {"color": 7}},
+    "queued_suggestions.create": ASSIGNED,
+    "tokens.create_for_experiment": {"anything": {"expires": 1}},
     "suggestions.create": TWISTED | ASSIGNED,
     "suggestions.update": {k: v for k, v in TWISTED.items() if "metadata" in v},
     "checkpoints.create": TWISTED

@@ -45,7 +45,10 @@ def owned(owner: Caller) -> dict[str, int | str]:
     )
     observation = owner.observe(path, assignments={"x": 0.5}, value=1)
     ok(owner.post(f"/v1/clients/{owner.client_id}/projects", {"id": "owned", "name": "Owned"}))
+    queued = ok(owner.post(f"{path}/queued_suggestions", {"assignments": {"x": 0.25}}))
     return {
+        "queued_suggestion": int(queued["id"]),
+        "organization": int(ok(owner.get("/v1/tokens/self"))["organization"]),
         "client": owner.client_id,
         "project": "owned",
         "experiment": int(experiment["id"]),

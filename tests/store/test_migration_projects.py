@@ -40,3 +40,20 @@ def test_projects_come_to_a_used_database(empty_url: str) -> None:
     run(empty_url, "update experiments set project = 'p'")
     with pytest.raises(Exception, match="fk_experiments_project"):
         run(empty_url, "update experiments set project = 'q'")
+
+
+def test_tags_and_the_queue_come_to_a_used_database(empty_url: str) -> None:
+    upgrade_to(empty_url, "0005")
+    make_old_experiment(empty_url)
+
+    upgrade_to(empty_url, "0006")
+
+    tag = "insert into tags (client_id, name, color) select id, 'a', '#000000' from clients"
+    run(empty_url, tag)
+    run(
+        empty_url,
+        "insert into queued_suggestions (experiment_id, assignments) "
+        "select id, '{}' from experiments",
+    )
+    with pytest.raises(Exception, match="ix_tags_unique_name"):
+        run(empty_url, tag)

@@ -41,8 +41,10 @@ the same when something is created. Keys that are not known are refused.
 
 PATH_PARAMETERS = {
     "client": "Number of the client.",
+    "organization": "Number of the organization.",
     "experiment": "Number of the experiment.",
     "suggestion": "Number of the suggestion.",
+    "queued_suggestion": "Number of the queued suggestion.",
     "observation": "Number of the observation.",
     "checkpoint": "Number of the checkpoint.",
     "project": "The `id` of the project, as it was chosen.",

@@ -12,7 +12,9 @@ from tradeoff.api.wire import (
     experiments,
     observations,
     projects,
+    queued_suggestions,
     suggestions,
+    tags,
 )
 from tradeoff.service.progress import Progress
 from tradeoff.spec import constraints, metrics, parameters, stopping
@@ -235,6 +237,35 @@ def project(row: tables.Project, overview: Overview) -> projects.Project:
         experiment_count=overview.experiment_count,
         training_run_count=0,
         deleted=row.deleted,
+    )
+
+
+def queued_suggestion(
+    row: tables.QueuedSuggestion, spec: ExperimentSpec
+) -> queued_suggestions.QueuedSuggestion:
+    """A suggestion that waits to be served."""
+    return queued_suggestions.QueuedSuggestion(
+        id=str(row.id),
+        experiment=str(row.experiment_id),
+        assignments=_assignments(row.assignments, spec),
+        created=_seconds(row.created),
+    )
+
+
+def tag(row: tables.Tag) -> tags.Tag:
+    """A tag."""
+    return tags.Tag(id=str(row.id), client=str(row.client_id), name=row.name, color=row.color)
+
+
+def organization(row: tables.Organization) -> accounts.Organization:
+    """An organization."""
+    return accounts.Organization(
+        id=str(row.id),
+        name=row.name,
+        created=_seconds(row.created),
+        optimized_runs_in_billing_cycle=0,
+        total_runs_in_billing_cycle=0,
+        data_storage_bytes=0,
     )
 
 

@@ -4,9 +4,8 @@ The function says by the names of its arguments what it needs, and by their type
 query and answer look like:
 
     session, principal, secret     who asks, and the transaction to work in
-    client, project, experiment,   rows named by the path, found and permitted already
-    suggestion, observation,
-    checkpoint, token
+    client, project, experiment,   rows named by the path, found and permitted already; see `rows`
+    suggestion, …                  for all of them
     body, query                    wire models, validated after the rows were found
     keyless                        whether the request came without an `Idempotency-Key`
     accept_stale                   the function may give `None` while this is false: not yet
@@ -25,15 +24,13 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel
 
-from tradeoff.api import bodies
+from tradeoff.api import bodies, rows
 from tradeoff.api.wire.base import Answer
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Query
 
-#: The rows that a path can name; each but `client` and `token` is looked up with its experiment.
-ROWS = ("client", "project", "token", "experiment", "suggestion", "observation", "checkpoint")
 ARGUMENTS = frozenset(
-    {*ROWS, "session", "principal", "secret", "body", "query", "keyless", "accept_stale"}
+    {*rows.FINDERS, "session", "principal", "secret", "body", "query", "keyless", "accept_stale"}
 )
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -51,11 +48,12 @@ class Route:
 
     Attributes:
         method: of HTTP.
-        path: with placeholders in braces, each one of `ROWS`.
+        path: with placeholders in braces, each one of `rows.FINDERS`.
         handler: what is done.
         permission: what the token must be allowed.
         max_bytes: size limit of the body.
         max_members: how many values the body may hold.
+        production_only: not for development tokens.
         placeholders: the rows that the path names, in its order.
         body_model: of the request's body; `None` when it takes none.
         query_model: of the query string.
@@ -70,6 +68,7 @@ class Route:
     permission: Permission
     max_bytes: int = bodies.MAX_BYTES
     max_members: int = bodies.MAX_MEMBERS
+    production_only: bool = False
     placeholders: tuple[str, ...] = field(init=False)
     arguments: frozenset[str] = field(init=False)
     body_model: type[BaseModel] | None = field(init=False)
@@ -89,8 +88,8 @@ class Route:
         placeholders = tuple(PLACEHOLDER.findall(self.path))
         if not isinstance(self.permission, Permission):
             raise TypeError(f"{self.method} {self.path} states no permission")
-        unknown = (arguments - ARGUMENTS) | (set(placeholders) - set(ROWS))
-        missing = (arguments & set(ROWS)) - set(placeholders)
+        unknown = (arguments - ARGUMENTS) | (set(placeholders) - set(rows.FINDERS))
+        missing = (arguments & set(rows.FINDERS)) - set(placeholders)
         if unknown or missing:
             raise TypeError(f"{self.method} {self.path}: what are {unknown | missing}?")
         answer = hints["return"]

@@ -28,19 +28,18 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from tradeoff.api import auth, bodies, errors
+from tradeoff.api import auth, bodies, errors, rows
 from tradeoff.api.routing import Route
-from tradeoff.api.wire.base import MAX_ID, Answer
+from tradeoff.api.wire.base import Answer
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.suggestions import check_worker_id
-from tradeoff.errors import BadInput, Conflict, NotFound, TradeoffError, Unavailable
+from tradeoff.errors import BadInput, Conflict, TradeoffError, Unavailable
 from tradeoff.service import access, leases
-from tradeoff.store import checkpoints, idempotency, observations, projects, suggestions
+from tradeoff.store import idempotency
 from tradeoff.store.database import Database, Session
 from tradeoff.store.listening import Listener, Watch
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
-ID = re.compile(r"[1-9][0-9]{0,18}")
 #: So long a request waits for its turn at the database, where nobody seems to get on.
 TURN_SECONDS = 10.0
 #: Nobody reads the answer to this; nginx's number for it, in our own records only.
@@ -170,7 +169,7 @@ class Door:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.wait_seconds
         name = call.names.get("experiment", "")
-        with self.listener.watch(int(name) if ID.fullmatch(name) else 0) as watch:
+        with self.listener.watch(int(name) if rows.ID.fullmatch(name) else 0) as watch:
             while (left := deadline - loop.time()) > 0 and not self._closing:
                 reply = await self._run(route, call, accept_stale=False)
                 if reply is not None:
@@ -337,38 +336,13 @@ def _find_rows(
     session: Session, principal: access.Principal, route: Route, call: Call
 ) -> dict[str, Any]:
     """The rows that the path names, all of them permitted."""
-    rows: dict[str, Any] = {}
     if route.writes and not route.placeholders:
         access.require_whole_client(principal)
         access.require_write(principal)
-    for placeholder in route.placeholders:
-        name = call.names[placeholder]
-        if placeholder == "token":
-            rows["token"] = access.get_token(session, principal, name)
-            continue
-        if placeholder == "project":
-            rows["project"] = projects.get(session, rows["client"].id, name)
-            continue
-        number = _id(name, placeholder)
-        if placeholder == "client":
-            row: Any = access.get_client(session, principal, number, write=route.writes)
-        elif placeholder == "experiment":
-            row = access.get_experiment(session, principal, number, write=route.writes)
-        elif placeholder == "suggestion":
-            row = suggestions.get(session, rows["experiment"].id, number)
-        elif placeholder == "checkpoint":
-            row = checkpoints.get(session, rows["suggestion"].id, number)
-        else:
-            row = observations.get(session, rows["experiment"].id, number)
-        rows[placeholder] = row
-    return rows
-
-
-def _id(text: str, word: str) -> int:
-    number = int(text) if ID.fullmatch(text) else 0
-    if not 0 < number <= MAX_ID:
-        raise NotFound(f"There is no such {word}; ids are numbers")
-    return number
+    found = rows.find(session, principal, route.placeholders, call.names, write=route.writes)
+    if route.production_only:
+        access.require_production(principal)
+    return found
 
 
 def _validate(model: type[BaseModel], data: dict[str, Any]) -> BaseModel:

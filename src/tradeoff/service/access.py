@@ -151,6 +151,34 @@ def require_active(experiment: tables.Experiment) -> None:
         )
 
 
+def require_production(principal: Principal) -> None:
+    """Stop a development token.
+
+    Raises:
+        NotAllowed: then.
+    """
+    if principal.development:
+        raise NotAllowed(
+            "A development token is not for this; use a production one.",
+            token_status="invalid_permissions",
+        )
+
+
+def get_organization(
+    session: Session, principal: Principal, organization_id: int
+) -> tables.Organization:
+    """The organization that the principal belongs to.
+
+    Raises:
+        NotFound: when there is none for this principal.
+        NotAllowed: when the token is bound to one experiment.
+    """
+    if organization_id != principal.organization_id:
+        raise NotFound(f"There is no organization {organization_id}")
+    require_whole_client(principal)
+    return accounts.get_organization(session, organization_id)
+
+
 def get_client(
     session: Session, principal: Principal, client_id: int, *, write: bool = False
 ) -> tables.Client:

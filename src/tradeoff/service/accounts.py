@@ -11,6 +11,8 @@ from tradeoff.store import accounts, experiments, tables
 from tradeoff.store.database import Session
 
 ROLES = ("read", "write", "admin")
+#: How long a guest token works.
+GUESTS_STAY = datetime.timedelta(days=30)
 
 
 def create_client(session: Session, *, name: str) -> tuple[tables.Client, dict[str, str]]:
@@ -73,6 +75,22 @@ def create_token(
         expires=expires,
     )
     return token, secret
+
+
+def create_guest_token(session: Session, experiment: tables.Experiment) -> tuple[tables.Token, str]:
+    """A token with which a guest reads one experiment for a while.
+
+    Returns:
+        The token and its secret, as `create_token` does.
+    """
+    return create_token(
+        session,
+        client_id=experiment.client_id,
+        role="read",
+        name="guest",
+        experiment_id=experiment.id,
+        expires=accounts.now(session) + GUESTS_STAY,
+    )
 
 
 def revoke_token(session: Session, token_id: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tradeoff.engine import design
-from tradeoff.service import ladder, leases
+from tradeoff.service import ladder, leases, queued_suggestions
 from tradeoff.service.access import require_active
 from tradeoff.spec.values import Value
 from tradeoff.store import experiments, queue, tables
@@ -110,8 +110,8 @@ def serve(
 ) -> tables.Suggestion | None:
     """Hand out the best next configuration.
 
-    A worker that names itself is given what it holds already. What is served again after a
-    transient failure comes before everything else.
+    A worker that names itself is given what it holds already. What users queued comes next, and
+    then what is served again after a transient failure, before everything else.
 
     Args:
         session: to work with.
@@ -130,6 +130,9 @@ def serve(
     held = leases.give_back(session, experiment, asker)
     if held is not None:
         return held
+    queued = queued_suggestions.take(session, experiment)
+    if queued is not None:
+        return _open_anyway(session, experiment, Draft(queued, "queued"), asker)
     if is_initial(experiment) or not is_modelled(experiment):
         # These points know of no observation, so none of them is ever stale.
         taken = stored.take_ready(session, experiment.id, fresh=None, asker=asker)

@@ -41,6 +41,11 @@ def get_client(session: Session, client_id: int) -> Client:
     return client
 
 
+def get_organization(session: Session, organization_id: int) -> Organization:
+    """The organization with this id."""
+    return session.get_one(Organization, organization_id)
+
+
 def list_clients(session: Session) -> Sequence[Client]:
     """Every client that is not deleted, oldest first."""
     return session.scalars(select(Client).where(~Client.deleted).order_by(Client.id)).all()
@@ -132,6 +137,11 @@ _FIND_TOKEN = (
     .where(_tokens.hash == bindparam("hash"))
     .execution_options(**PREPARED)
 )
+
+
+def now(session: Session) -> datetime.datetime:
+    """The time, by the database's clock."""
+    return session.execute(select(func.now())).scalar_one()
 
 
 def find_token(session: Session, hash: bytes, key: str | None = None) -> Known | None:

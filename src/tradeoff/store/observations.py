@@ -155,3 +155,18 @@ def update_deleted(session: Session, experiment_id: int) -> int:
         .returning(Observation.id)
     )
     return len(result.all())
+
+
+def list_outcomes(session: Session, experiment_id: int) -> Sequence[Any]:
+    """Columns `values`, `failed` of every observation that tells something, oldest first."""
+    # ix_observations_experiment_id_id
+    query = (
+        select(Observation.values, Observation.failed)
+        .where(
+            Observation.experiment_id == experiment_id,
+            ~Observation.deleted,
+            ~Observation.transient,
+        )
+        .order_by(Observation.id)
+    )
+    return session.execute(query).all()

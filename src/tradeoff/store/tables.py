@@ -2,8 +2,10 @@
 
     organizations ─< clients ─< tokens ─< idempotency_keys
                         │
+                        ├──< tags
                         ├──< projects ─< experiments
                         └──< experiments ─< suggestions ─< checkpoints
+                                   ├─────< queued_suggestions
                                    └─────< observations
 
 The queue's own tables live in the schema `jobs` and belong to procrastinate; a migration makes
@@ -44,6 +46,8 @@ QUEUE_SCHEMA = "jobs"
 UNIQUE_OPEN = "ix_suggestions_unique_open"
 #: No two projects of a client have the same name in addresses; see `store.projects`.
 UNIQUE_SLUG = "ix_projects_unique_slug"
+#: No two tags of a client have the same name; see `store.tags`.
+UNIQUE_TAG = "ix_tags_unique_name"
 
 
 class Base(DeclarativeBase):
@@ -114,6 +118,19 @@ class Token(Base):
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
     expires: Mapped[datetime.datetime | None]
     revoked: Mapped[datetime.datetime | None]
+
+
+class Tag(Base):
+    """A coloured word that a client marks training runs with."""
+
+    __tablename__ = "tags"
+    __table_args__ = (Index(UNIQUE_TAG, "client_id", "name", unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    name: Mapped[str]
+    #: As `#RRGGBB`.
+    color: Mapped[str]
 
 
 class Project(Base):
@@ -278,6 +295,21 @@ class Suggestion(Base):
     attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
     #: The training was told to stop early, so its last values are not what it would have reached.
     stopped: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+
+
+class QueuedSuggestion(Base):
+    """A configuration that a user wants served before everything else; gone when it is served."""
+
+    __tablename__ = "queued_suggestions"
+    __table_args__ = (
+        # The queue of an experiment, oldest first; also the foreign key.
+        Index("ix_queued_suggestions_experiment_id_id", "experiment_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
+    assignments: Mapped[dict[str, Any]]
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
 
 
 class Observation(Base):

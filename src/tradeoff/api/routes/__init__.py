@@ -11,8 +11,13 @@ from tradeoff.api.routes import (
     clients,
     experiments,
     observations,
+    organizations,
     projects,
+    queued_suggestions,
+    sessions,
+    stopping_criteria,
     suggestions,
+    tags,
     tokens,
 )
 from tradeoff.api.routing import Permission, Route
@@ -23,6 +28,7 @@ WRITE = Permission.WRITE
 EXPERIMENT = "/v1/experiments/{experiment}"
 SUGGESTION = EXPERIMENT + "/suggestions/{suggestion}"
 CHECKPOINTS = SUGGESTION + "/checkpoints"
+QUEUE = EXPERIMENT + "/queued_suggestions"
 CLIENT = "/v1/clients/{client}"
 PROJECT = CLIENT + "/projects/{project}"
 OBSERVATION = EXPERIMENT + "/observations/{observation}"
@@ -62,6 +68,21 @@ ROUTES = (
     Route("DELETE", OBSERVATION, observations.delete, WRITE),
     Route("GET", EXPERIMENT + "/best_assignments", best_assignments.fetch_list, READ),
     Route("GET", "/v1/tokens/{token}", tokens.fetch, READ),
+    Route("POST", QUEUE, queued_suggestions.create, WRITE),
+    Route("GET", QUEUE, queued_suggestions.fetch_list, READ),
+    Route("GET", QUEUE + "/{queued_suggestion}", queued_suggestions.fetch, READ),
+    Route("DELETE", QUEUE + "/{queued_suggestion}", queued_suggestions.delete, WRITE),
+    Route("GET", EXPERIMENT + "/stopping_criteria", stopping_criteria.fetch, READ),
+    Route(
+        "POST",
+        EXPERIMENT + "/tokens",
+        tokens.create_for_experiment,
+        WRITE,
+        production_only=True,
+    ),
+    Route("GET", "/v1/sessions", sessions.fetch, READ),
+    Route("GET", "/v1/organizations", organizations.fetch_list, READ),
+    Route("GET", "/v1/organizations/{organization}", organizations.fetch, READ),
     Route("GET", CLIENT, clients.fetch, READ),
     Route("POST", CLIENT + "/experiments", experiments.create_in_client, WRITE),
     Route("GET", CLIENT + "/experiments", experiments.fetch_list_of_client, READ),
@@ -69,5 +90,7 @@ ROUTES = (
     Route("GET", CLIENT + "/projects", projects.fetch_list, READ),
     Route("GET", PROJECT, projects.fetch, READ),
     Route("PUT", PROJECT, projects.update, WRITE),
+    Route("POST", CLIENT + "/tags", tags.create, WRITE, production_only=True),
+    Route("GET", CLIENT + "/tags", tags.fetch_list, READ, production_only=True),
     Route("GET", PROJECT + "/experiments", experiments.fetch_list_of_project, READ),
 )

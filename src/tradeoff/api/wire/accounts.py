@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tradeoff.api.wire.base import Answer
+from pydantic import ConfigDict, Field
+
+from tradeoff.api.wire.base import Answer, Create
 
 
 class Token(Answer):
@@ -28,6 +30,31 @@ class Token(Answer):
     lease_length: int | None = None
 
 
+class GuestTokenCreate(Create):
+    """Nothing is to be said about a guest token."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
+
+class Organization(Answer):
+    """Those who share an installation."""
+
+    object: Literal["organization"] = "organization"
+    id: str
+    name: str
+    created: int
+    academic: bool = False
+    email_domains: list[str] = Field(default_factory=list)
+    client_for_email_signup: str | None = None
+    allow_signup_from_email_domains: bool = False
+    optimized_runs_in_billing_cycle: int
+    """Training runs of this month that a suggestion was drawn for."""
+    total_runs_in_billing_cycle: int
+    """Training runs of this month."""
+    data_storage_bytes: int
+    """How much room the files of training runs take."""
+
+
 class ClientSecurity(Answer):
     """Who sees what inside a client."""
 
@@ -44,3 +71,14 @@ class Client(Answer):
     name: str
     created: int
     client_security: ClientSecurity = ClientSecurity()
+
+
+class Session(Answer):
+    """Who is asking: the token that the request carries, and its client."""
+
+    object: Literal["session"] = "session"
+    api_token: Token
+    client: Client
+    user: None = None
+    code: None = None
+    needs_password_reset: bool = False

@@ -1,0 +1,23 @@
+"""Organizations: those who share an installation."""
+
+from __future__ import annotations
+
+from tradeoff.api import paging, render
+from tradeoff.api.wire.accounts import Organization
+from tradeoff.api.wire.pagination import Pagination
+from tradeoff.api.wire.queries import Fetch
+from tradeoff.service import access
+from tradeoff.service.access import Principal
+from tradeoff.store import tables
+from tradeoff.store.database import Session
+
+
+def fetch(organization: tables.Organization, query: Fetch) -> Organization:
+    """Fetch your organization."""
+    return render.organization(organization)
+
+
+def fetch_list(session: Session, principal: Principal, query: Fetch) -> Pagination[Organization]:
+    """List the organizations that you belong to: one."""
+    own = access.get_organization(session, principal, principal.organization_id)
+    return paging.whole([render.organization(own)])

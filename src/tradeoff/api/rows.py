@@ -1,0 +1,123 @@
+"""The rows that a path names: each is found in the one before it, and permitted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tradeoff.api.wire.base import MAX_ID
+from tradeoff.errors import NotFound
+from tradeoff.service import access
+from tradeoff.store import checkpoints, observations, projects, queued_suggestions, suggestions
+from tradeoff.store.database import Session
+
+ID = re.compile(r"[1-9][0-9]{0,18}")
+
+Rows = dict[str, Any]
+#: Session, who asks, the rows found so far, what stood in the path, whether it is to be changed.
+Finder = Callable[[Session, access.Principal, Rows, str, bool], Any]
+
+
+def find(
+    session: Session,
+    principal: access.Principal,
+    placeholders: Iterable[str],
+    names: Mapping[str, str],
+    *,
+    write: bool,
+) -> Rows:
+    """The rows that stand for the placeholders of a path, in its order.
+
+    Args:
+        session: to ask with.
+        principal: who asks.
+        placeholders: each one of `FINDERS`.
+        names: what stood in their places.
+        write: the request changes something.
+
+    Raises:
+        NotFound: when one does not exist, or not for this principal.
+        NotAllowed: when one may be seen and not changed.
+    """
+    rows: Rows = {}
+    for placeholder in placeholders:
+        finder = FINDERS[placeholder]
+        rows[placeholder] = finder(session, principal, rows, names[placeholder], write)
+    return rows
+
+
+def _number(text: str, word: str) -> int:
+    number = int(text) if ID.fullmatch(text) else 0
+    if not 0 < number <= MAX_ID:
+        raise NotFound(f"There is no such {word}; ids are numbers")
+    return number
+
+
+def _client(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return access.get_client(session, principal, _number(name, "client"), write=write)
+
+
+def _organization(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return access.get_organization(session, principal, _number(name, "organization"))
+
+
+def _token(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return access.get_token(session, principal, name)
+
+
+def _project(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return projects.get(session, rows["client"].id, name)
+
+
+def _experiment(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return access.get_experiment(session, principal, _number(name, "experiment"), write=write)
+
+
+def _suggestion(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return suggestions.get(session, rows["experiment"].id, _number(name, "suggestion"))
+
+
+def _queued_suggestion(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    number = _number(name, "queued suggestion")
+    return queued_suggestions.get(session, rows["experiment"].id, number)
+
+
+def _checkpoint(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return checkpoints.get(session, rows["suggestion"].id, _number(name, "checkpoint"))
+
+
+def _observation(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return observations.get(session, rows["experiment"].id, _number(name, "observation"))
+
+
+#: What a path can name.
+FINDERS: dict[str, Finder] = {
+    "client": _client,
+    "organization": _organization,
+    "token": _token,
+    "project": _project,
+    "experiment": _experiment,
+    "suggestion": _suggestion,
+    "checkpoint": _checkpoint,
+    "queued_suggestion": _queued_suggestion,
+    "observation": _observation,
+}

@@ -1,0 +1,67 @@
+"""Queries of the suggestions that users queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Select, delete, select
+
+from tradeoff.errors import NotFound
+from tradeoff.spec.values import Value
+from tradeoff.store.database import Session
+from tradeoff.store.tables import QueuedSuggestion
+
+
+def insert(
+    session: Session, experiment_id: int, assignments: Mapping[str, Value]
+) -> QueuedSuggestion:
+    """Put a configuration at the end of the queue."""
+    row = QueuedSuggestion(experiment_id=experiment_id, assignments=dict(assignments))
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return row
+
+
+def get(session: Session, experiment_id: int, queued_id: int) -> QueuedSuggestion:
+    """One that is still in the queue.
+
+    Raises:
+        NotFound: when there is none, it was served, or belongs to another experiment.
+    """
+    row = session.get(QueuedSuggestion, queued_id)
+    if row is None or row.experiment_id != experiment_id:
+        raise NotFound(f"There is no queued suggestion {queued_id} in this experiment")
+    return row
+
+
+def listing(experiment_id: int) -> Select[QueuedSuggestion]:
+    """The queue of an experiment."""
+    # ix_queued_suggestions_experiment_id_id
+    return select(QueuedSuggestion).where(QueuedSuggestion.experiment_id == experiment_id)
+
+
+def remove(session: Session, queued: QueuedSuggestion) -> None:
+    """Take one out of the queue, unless another request did so just now."""
+    session.execute(delete(QueuedSuggestion).where(QueuedSuggestion.id == queued.id))
+
+
+def take_oldest(session: Session, experiment_id: int) -> dict[str, Any] | None:
+    """The assignments of the oldest in the queue, given to one caller only; `None` when empty."""
+    # ix_queued_suggestions_experiment_id_id
+    oldest = (
+        select(QueuedSuggestion.id)
+        .where(QueuedSuggestion.experiment_id == experiment_id)
+        .order_by(QueuedSuggestion.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    taken = (
+        delete(QueuedSuggestion)
+        .where(QueuedSuggestion.id == oldest)
+        .returning(QueuedSuggestion.assignments)
+        .execution_options(synchronize_session=False)
+    )
+    return session.execute(taken).scalar_one_or_none()
