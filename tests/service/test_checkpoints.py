@@ -19,7 +19,7 @@ TWO: dict[str, Any] = {
     "metrics": [{"name": "up"}, {"name": "size", "objective": "minimize"}],
     "observation_budget": 50,
 }
-ON = {"early_stopping": {}}
+ON: dict[str, Any] = {"early_stopping": {}}
 
 
 def begin(session: Session, experiment: tables.Experiment, x: float = 0.5) -> tables.Suggestion:
