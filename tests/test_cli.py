@@ -72,7 +72,7 @@ def test_help_imports_no_heavy_room() -> None:
 
 
 COMMANDS = """\
-up, api, worker, migrate, demo, doctor, experiments, frontier, client create, client list,
+up, api, worker, migrate, demo, doctor, experiments, frontier, resend, client create, client list,
 token create, token list, token revoke, db stop, db url"""
 
 
