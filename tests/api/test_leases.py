@@ -104,7 +104,7 @@ def test_a_call_that_fails_or_may_only_read_renews_nothing(
     leased = ok(api.post(f"{path}/suggestions", GPU))
     run_out(shared, leased)
     with shared.transaction() as session:
-        secret = accounts.create_token(session, client_id=api.client_id, role="read")
+        _, secret = accounts.create_token(session, client_id=api.client_id, role="read")
     reader = api.as_token(secret)
 
     ok(reader.request("GET", path, headers={"Worker-Id": "gpu-3"}))

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    any_,
     bindparam,
     case,
     delete,
@@ -30,8 +31,10 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
 from sqlalchemy.orm import aliased
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
 
 from tradeoff.errors import NotFound
 from tradeoff.spec.values import Value
@@ -44,8 +47,8 @@ from tradeoff.store.tables import Experiment, Observation, Suggestion
 OPEN_FOR = datetime.timedelta(days=7)
 #: How often a configuration is served again after transient failures.
 MAX_ATTEMPTS = 2
-#: Nobody needs to know of more open suggestions than this.
-MOST_COUNTED = 1_000
+#: Of the last suggestions that were handed out, so many are looked at to tell how many are open.
+MOST_COUNTED = 500
 #: Leases lapsed by one statement.
 LAPSE_BATCH = 1_000
 #: How often taking a suggestion is tried again after losing a race for it.
@@ -135,7 +138,9 @@ def get(session: Session, experiment_id: int, suggestion_id: int) -> Suggestion:
     Raises:
         NotFound: when there is none, it was deleted, or belongs to another experiment.
     """
-    row = session.get(Suggestion, suggestion_id)
+    row = session.identity_map.get(identity_key(Suggestion, suggestion_id))
+    if row is None:
+        row = session.scalars(_GET, {"id": suggestion_id}).one_or_none()
     if (
         row is None
         or row.deleted
@@ -144,6 +149,9 @@ def get(session: Session, experiment_id: int, suggestion_id: int) -> Suggestion:
     ):
         raise NotFound(f"There is no suggestion {suggestion_id} in this experiment")
     return row
+
+
+_GET = select(Suggestion).where(Suggestion.id == bindparam("id")).execution_options(**PREPARED)
 
 
 def load(session: Session, suggestion_ids: Collection[int]) -> Sequence[Suggestion]:
@@ -195,7 +203,7 @@ def _is_held(row: Any) -> ColumnElement[bool]:
     return and_(row.state == "open", ~row.deleted, ~is_overdue(row))
 
 
-def _observed() -> ColumnElement[bool]:
+def _observed(row: Any = Suggestion) -> ColumnElement[bool]:
     """Whether something is known of the configuration of a suggestion, under whatever name.
 
     A transient failure tells nothing.
@@ -203,15 +211,15 @@ def _observed() -> ColumnElement[bool]:
     # ix_observations_assignments. One look at the index for each suggestion: as EXISTS it could
     # become a join that reads every observation of the experiment.
     found = select(literal(1)).where(
-        Observation.experiment_id == Suggestion.experiment_id,
-        Observation.assignments_hash == Suggestion.assignments_hash,
+        Observation.experiment_id == row.experiment_id,
+        Observation.assignments_hash == row.assignments_hash,
         ~Observation.deleted,
         ~Observation.transient,
     )
-    return found.limit(1).correlate(Suggestion).scalar_subquery().is_not(None)
+    return found.limit(1).correlate(row).scalar_subquery().is_not(None)
 
 
-def is_awaited(experiment_id: Any) -> ColumnElement[bool]:
+def is_awaited(experiment_id: Any, row: Any = Suggestion) -> ColumnElement[bool]:
     """Whether the result of a suggestion of this experiment that was handed out is awaited.
 
     Old clients report by assignments and leave every suggestion open; others vanish for ever.
@@ -223,8 +231,8 @@ def is_awaited(experiment_id: Any) -> ColumnElement[bool]:
         .scalar_subquery()
     )
     return and_(
-        Suggestion.opened > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, patience),
-        ~_observed(),
+        row.opened > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, patience),
+        ~_observed(row),
     )
 
 
@@ -238,10 +246,25 @@ def _expected(experiment_id: Any) -> ColumnElement[bool]:
 
 
 def _count_open(experiment_id: Any) -> ColumnElement[int]:
-    """How many open suggestions are still expected back, `MOST_COUNTED` being enough."""
-    # ix_suggestions_unique_open
-    some = select(literal(1)).where(_expected(experiment_id)).limit(MOST_COUNTED).subquery()
-    return select(func.count()).select_from(some).scalar_subquery()
+    """How many open suggestions are still expected back, of the last `MOST_COUNTED`.
+
+    The others may be very many: old clients that report by assignments close none.
+    """
+    # ix_suggestions_listed, from its end
+    newest = (
+        select(Suggestion)
+        .where(Suggestion.experiment_id == experiment_id, Suggestion.state.in_(HANDED_OUT))
+        .order_by(Suggestion.id.desc())
+        .limit(MOST_COUNTED)
+        .subquery()
+    )
+    row = aliased(Suggestion, newest)
+    return (
+        select(func.count())
+        .select_from(row)
+        .where(_is_held(row), is_awaited(experiment_id, row))
+        .scalar_subquery()
+    )
 
 
 def is_fresh(session: Session, experiment_id: int, fresh: Freshness, *, revision: int) -> bool:
@@ -628,13 +651,25 @@ def count_used(session: Session, experiment_id: int) -> int:
 
 def update_closed(session: Session, suggestion_ids: Collection[int]) -> list[int]:
     """Close suggestions that were observed, lapsed ones included; gives those that were not yet."""
-    closed = session.scalars(
-        update(Suggestion)
-        .where(Suggestion.id.in_(suggestion_ids), Suggestion.state.in_(("open", "lapsed")))
-        .values(state="closed")
-        .returning(Suggestion.id)
-    )
+    closed = session.connection().execute(_CLOSE, {"ids": list(suggestion_ids)}).scalars().all()
+    for suggestion_id in closed:
+        loaded = session.identity_map.get(identity_key(Suggestion, suggestion_id))
+        if loaded is not None:
+            set_committed_value(loaded, "state", "closed")
     return list(closed)
+
+
+_columns = Suggestion.__table__.c
+_CLOSE = (
+    update(Suggestion.__table__)  # type: ignore[arg-type]  # a table, in all but its type
+    .where(
+        _columns.id == any_(bindparam("ids", type_=ARRAY(BigInteger))),
+        _columns.state.in_(("open", "lapsed")),
+    )
+    .values(state="closed")
+    .returning(_columns.id)
+    .execution_options(**PREPARED)
+)
 
 
 def put_again(session: Session, suggestion_ids: Collection[int]) -> bool:
