@@ -18,5 +18,6 @@ def register(app: App, database: Database, engine: EngineProcess, settings: Sett
     )
 
     @app.task(name=queue.REFRESH, queue=queue.QUEUE)
-    def refresh(experiment_id: int) -> None:
+    def refresh(experiment_id: int, **_hints: object) -> None:
+        # The client, by which the queue takes turns; and what a later release may add.
         refresher.refresh(experiment_id)
