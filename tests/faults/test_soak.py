@@ -18,6 +18,7 @@ import pytest
 from tests.faults import load
 from tests.faults.processes import Api, Part, Stack
 from tests.faults.proxy import FaultProxy, proxied
+from tests.faults.test_kill_points import await_refresh
 
 SECONDS = float(os.environ.get("TRADEOFF_SOAK_SECONDS", "100"))
 SEED = int(os.environ.get("TRADEOFF_SOAK_SEED", "20261124"))
@@ -94,7 +95,7 @@ def test_whatever_happens_nothing_is_lost(stack: Stack) -> None:
     workers = [stack.add_worker(f"worker-{number}") for number in (1, 2)]
     stack.watch()
     with proxied([("127.0.0.1", api.port) for api in apis], seed=SEED) as proxy:
-        loops = start_loops(stack, proxy.url)
+        loops, modelled = start_loops(stack, proxy.url)
         chaos = Chaos(stack, proxy, apis, workers, dice)
         deadline = time.monotonic() + SECONDS
         while chaos.first or time.monotonic() < deadline:
@@ -102,6 +103,8 @@ def test_whatever_happens_nothing_is_lost(stack: Stack) -> None:
             time.sleep(dice.uniform(0.5, 4))
             for loop in loops:
                 load.await_progress([loop], seconds=PATIENCE_SECONDS)
+        for experiment in modelled:
+            await_refresh(stack, experiment)
         load.stop(loops)
 
     print_line(f"{load.progress(loops)} observations through {dict(chaos.seen)}")
@@ -116,14 +119,20 @@ def test_whatever_happens_nothing_is_lost(stack: Stack) -> None:
     assert open_count == 0
 
 
-def start_loops(stack: Stack, url: str) -> list[load.Loop]:
-    """Two tenants; loops in turn and side by side, with leases, with failures of each kind."""
+def start_loops(stack: Stack, url: str) -> tuple[list[load.Loop], list[str]]:
+    """Two tenants; loops in turn and side by side, with leases, with failures of each kind.
+
+    Returns:
+        The loops, at work; and the experiments that have a model.
+    """
     tenants = [stack.account, stack.add_account("Others")]
     loops: list[load.Loop] = []
+    modelled: list[str] = []
     for tenant in tenants:
         alone = stack.create_experiment(url, tenant, name="one by one")
         together = stack.create_experiment(url, tenant, name="together", parallel_bandwidth=3)
         drawn = stack.create_experiment(url, tenant, name="drawn", type="random")
+        modelled += [alone, together]
         plans = [
             (alone, {}),
             (together, {"failing": 0.1}),
@@ -137,7 +146,7 @@ def start_loops(stack: Stack, url: str) -> list[load.Loop]:
         ]
     for loop in loops:
         loop.start()
-    return loops
+    return loops, modelled
 
 
 def print_line(text: str) -> None:
