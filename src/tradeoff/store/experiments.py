@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, inspect, select, update
+from sqlalchemy import BigInteger, Select, bindparam, func, inspect, select, update
 from sqlalchemy.orm.attributes import set_committed_value
 
 from tradeoff.errors import NotFound
@@ -95,9 +95,31 @@ _LOCK = (
 
 def touch(session: Session, experiment: Experiment) -> None:
     """Note that something about the experiment changed now."""
-    # Read anew when it is asked for.
-    experiment.updated = func.now()
-    session.flush()
+    changed = inspect(experiment).committed_state.keys()
+    if not changed <= set(_COUNTERS):
+        # Read anew when it is asked for.
+        experiment.updated = func.now()
+        session.flush()
+        return
+    counters = {name: getattr(experiment, name) for name in _COUNTERS}
+    given = {f"new_{name}": value for name, value in counters.items()}
+    updated = session.connection().execute(_TOUCH, {"row_id": experiment.id, **given})
+    for name, value in {**counters, "updated": updated.scalar_one()}.items():
+        set_committed_value(experiment, name, value)
+
+
+_COUNTERS = ("revision", "observation_count", "failure_count", "transient_count", "rewrites")
+# Every report ends with this.
+_TOUCH = (
+    update(Experiment.__table__)  # type: ignore[arg-type]  # a table, in all but its type
+    .where(Experiment.__table__.c.id == bindparam("row_id", type_=BigInteger))
+    .values(
+        updated=func.now(),
+        **{name: bindparam(f"new_{name}", type_=BigInteger) for name in _COUNTERS},
+    )
+    .returning(Experiment.__table__.c.updated)
+    .execution_options(**PREPARED)
+)
 
 
 def listing(

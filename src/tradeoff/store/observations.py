@@ -11,6 +11,7 @@ from sqlalchemy import (
     Float,
     Select,
     Text,
+    bindparam,
     cast,
     func,
     insert,
@@ -21,6 +22,7 @@ from sqlalchemy import (
 from tradeoff.errors import BadInput, NotFound
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store.database import Session
+from tradeoff.store.prepared import PREPARED
 from tradeoff.store.tables import Experiment, Observation
 
 #: A client that keeps no key of its requests is believed to retry for so long.
@@ -29,8 +31,38 @@ RETRIED_WITHIN = datetime.timedelta(minutes=10)
 
 def insert_many(session: Session, rows: Sequence[dict[str, Any]]) -> list[Observation]:
     """Keep observations; the answer has the order of `rows`."""
+    if len(rows) == 1 and rows[0].keys() == _GIVEN.keys():
+        return list(session.scalars(_INSERT_ONE, rows[0]))
     statement = insert(Observation).returning(Observation, sort_by_parameter_order=True)
     return list(session.scalars(statement, rows))
+
+
+_columns = Observation.__table__.c
+_GIVEN = {
+    **{
+        name: _columns[name]
+        for name in (
+            "experiment_id",
+            "suggestion_id",
+            "assignments",
+            "assignments_hash",
+            "values",
+            "failed",
+            "transient",
+        )
+    },
+    "metadata_": _columns.metadata,
+}
+# Most reports are of one observation.
+_INSERT_ONE = (
+    select(Observation)
+    .from_statement(
+        insert(Observation.__table__)  # type: ignore[arg-type]  # a table, in all but its type
+        .values({column: bindparam(name, type_=column.type) for name, column in _GIVEN.items()})
+        .returning(Observation.__table__)
+    )
+    .execution_options(**PREPARED)
+)
 
 
 def list_recent(
