@@ -181,11 +181,12 @@ def test_a_lease_is_kept_by_its_block_and_lapses_without(experiment: Experiment)
 
 def test_renewing_may_change_the_lease(experiment: Experiment) -> None:
     suggestion = experiment.suggest()
-    assert suggestion.lease_expires is None
+    assert suggestion.to_json()["lease_expires"] is None
 
     suggestion.renew(600)
     assert suggestion.lease_seconds == 600
-    assert suggestion.resource.fetch().lease_expires == suggestion.lease_expires is not None
+    assert suggestion.lease_expires is not None
+    assert suggestion.resource.fetch().lease_expires == suggestion.lease_expires
     assert suggestion.resource.update(lease_seconds=None).lease_expires is None
 
 

@@ -39,7 +39,7 @@ def run_example(
 def test_every_example_is_listed() -> None:
     found = {path.name for path in EXAMPLES.iterdir() if path.name != "README.md"}
 
-    assert found == {"curl.sh", "first_loop.py"}
+    assert found == {"curl.sh", "first_loop.py", "fleet.py"}
     assert all(f"[{name}]({name})" in (EXAMPLES / "README.md").read_text() for name in found)
 
 
@@ -53,6 +53,22 @@ def test_the_first_loop_prints_a_frontier(live_server: LiveServer) -> None:
         (experiment,) = client.experiments.fetch()
         assert experiment.progress.observation_count == experiment.observation_budget
         assert len(experiment.frontier()) == len(done.stdout.splitlines())
+
+
+def test_two_of_a_fleet_share_an_experiment(live_server: LiveServer) -> None:
+    pytest.importorskip("sklearn")
+
+    first = run_example(sys.executable, "fleet.py", "gpu-0", server=live_server)
+    second = run_example(sys.executable, "fleet.py", "gpu-1", server=live_server)
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    with Client(live_server.token, api_url=live_server.url) as client:
+        (experiment,) = client.experiments.fetch()
+        suggestions = experiment.suggestions().fetch().data
+        assert experiment.progress.observation_count == len(suggestions) == 20
+        assert {each.worker_id for each in suggestions} == {"gpu-0"}
+    assert "accuracy" in first.stdout
+    assert second.stdout == first.stdout[first.stdout.index("{'accuracy'") :]
 
 
 def test_the_loop_in_curl_reports_values_and_failures(live_server: LiveServer) -> None:
