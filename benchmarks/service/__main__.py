@@ -6,7 +6,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     with site.running() as running:
         bench = Bench(running, QUICK if options.quick else Scale(), say)
-        results = measure(bench, options.only)
+        results: dict[str, Any] = {}
+        measure(bench, options.only, results)
         say("comparing the ledgers with the database")
         audit = bench.audit()
     clean = not audit.faults() and not bench.errors
@@ -43,29 +45,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if clean else 1
 
 
-def measure(bench: Bench, only: Sequence[str]) -> dict[str, Any]:
-    """The chosen figures, by name."""
-    results: dict[str, Any] = {}
-    if "warm" in only:
-        results["warm"] = phases.measure_warm(bench)
-    if "growth" in only:
-        results["growth"] = phases.measure_growth(bench)
-        if "reads" in only:
-            results["reads"] = phases.measure_reads(bench, results["growth"]["experiments"])
-    if "waiting" in only:
-        results["waiting"] = phases.measure_waiting(bench)
-    if "herd" in only:
-        results["herd"] = phases.measure_herd(bench)
-    if "live" in only:
-        results["live"] = phases.measure_live(bench)
+def measure(bench: Bench, only: Sequence[str], results: dict[str, Any]) -> None:
+    """Put the chosen figures into `results`, by name; one that fails leaves the others alone."""
+
+    def do(name: str, act: Callable[[], dict[str, Any]]) -> None:
+        if name in only:
+            try:
+                results[name] = act()
+            except Exception as error:
+                bench.say(traceback.format_exc())
+                bench.errors.setdefault(name, []).append(f"not measured: {error!r}")
+
+    do("warm", lambda: phases.measure_warm(bench))
+    do("growth", lambda: phases.measure_growth(bench))
+    do("reads", lambda: phases.measure_reads(bench, results["growth"]["experiments"]))
+    do("waiting", lambda: phases.measure_waiting(bench))
+    do("herd", lambda: phases.measure_herd(bench))
+    do("live", lambda: phases.measure_live(bench))
     results["memory"] = bench.site.memory_mib()
-    if "live" in only:
+    if "worker" in bench.site.parts:
         bench.site.end("worker")
-    if "optuna" in only:
-        ours = results.get("growth", {}).get("rows", [])
-        results["optuna"] = phases.measure_optuna(bench, ours)
+    do("optuna", lambda: phases.measure_optuna(bench, results.get("growth", {}).get("rows", [])))
     phases.forget_raw(results)
-    return results
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -73,6 +73,7 @@ class Outcome:
         retried: requests that were sent again, by why.
         errors: what reached a client.
         connections: how many were opened.
+        answered: requests that were answered well, measured or not.
         cpu: cores that the generator used, 1 being all of one.
     """
 
@@ -83,6 +84,7 @@ class Outcome:
     retried: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     connections: int = 0
+    answered: int = 0
     cpu: float = 0.0
 
     def rate(self, *kinds: str) -> float:
@@ -213,6 +215,7 @@ class Client:
 
     def _note(self, kind: str, began: float) -> None:
         now = time.monotonic()
+        self._outcome.answered += 1
         # A rate counts what was answered in the time that is measured, and no more.
         if began >= self._measured_from and now <= self._deadline:
             self._outcome.took.setdefault(kind, []).append(now - began)

@@ -39,9 +39,13 @@ def find_python() -> str | None:
 
 
 def load(python: str, database_url: str, study: str, count: int) -> None:
-    """Make a study with so many finished trials."""
+    """Make a study with so many finished trials.
+
+    Raises:
+        RuntimeError: when it fails.
+    """
     plan = {"task": "load", "count": count, "threads": 1, "sampler": "random", "study": study}
-    _start(python, {**plan, "database_url": database_url}).communicate(timeout=1200)
+    _finish(_start(python, {**plan, "database_url": database_url}), 600)
 
 
 def run(
@@ -66,6 +70,9 @@ def run(
         threads: in each of them.
         seconds: for how long.
         rounds: how often each thread does it at most.
+
+    Raises:
+        RuntimeError: when a process fails.
     """
     plan = {
         "task": "run",
@@ -86,7 +93,7 @@ def run(
         process.stdin.flush()
     outcome = Outcome()
     for process in started:
-        told = json.loads(process.communicate(timeout=seconds + 600)[0])
+        told = json.loads(_finish(process, seconds))
         outcome.asks += told["asks"]
         outcome.tells += told["tells"]
         outcome.errors += told["errors"]
@@ -95,11 +102,20 @@ def run(
     return outcome
 
 
+def _finish(process: subprocess.Popen[str], seconds: float) -> str:
+    """What a process says to its end, which comes some time after `seconds`."""
+    told, complaint = process.communicate(timeout=seconds + 600)
+    if process.returncode:
+        raise RuntimeError(f"Optuna's process failed:\n{complaint[-2000:]}")
+    return told
+
+
 def _start(python: str, plan: dict[str, Any]) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [python, "-m", "benchmarks.service.optuna_peer"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stdin is not None

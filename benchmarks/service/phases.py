@@ -79,11 +79,12 @@ class Bench:
         before, began = self.site.cpu_seconds(), time.monotonic()
         outcome = load.run(plan)
         wall, after = time.monotonic() - began, self.site.cpu_seconds()
+        self.site.check()
         if ours:
             self.entries += outcome.entries
         if outcome.errors:
             self.errors.setdefault(name, []).extend(outcome.errors)
-        cores = {part: (after[part] - used) / wall for part, used in before.items()}
+        used = {part: after[part] - seconds for part, seconds in before.items()}
         return {
             "name": name,
             "clients": len(plan.clients),
@@ -91,13 +92,21 @@ class Bench:
             "seconds": outcome.seconds,
             "requests_per_second": outcome.rate(),
             "observations_per_second": outcome.rate("report"),
+            "answered": outcome.answered,
             **{kind: asdict(Latency.of(took)) for kind, took in outcome.took.items()},
             "took": outcome.took,
             "sources": dict(outcome.sources),
             "retried": dict(outcome.retried),
             "errors": len(outcome.errors),
             "connections": outcome.connections,
-            "cores": {**cores, "generator": outcome.cpu},
+            "cores": {
+                **{part: seconds / wall for part, seconds in used.items()},
+                "generator": outcome.cpu,
+            },
+            # This holds on a machine that is busy with other things, too.
+            "cpu_ms_per_request": {
+                part: ratio(seconds * 1e3, outcome.answered) for part, seconds in used.items()
+            },
         }
 
     def audit(self) -> ledger.Audit:
@@ -230,8 +239,8 @@ def measure_reads(bench: Bench, experiments: dict[str, str]) -> dict[str, Any]:
         path = f"/v1/experiments/{experiments[size]}"
         bench.say(f"reads at {size} observations")
         for name, end in (
-            ("page of observations", "/observations"),
-            ("page, by a metric", "/observations?sort=value-quality"),
+            ("page of 20 observations", "/observations?limit=20"),
+            ("page, by a metric", "/observations?sort=value-quality&limit=20"),
             ("best_assignments", "/best_assignments"),
             ("experiment with progress", ""),
         ):
@@ -293,6 +302,8 @@ def measure_live(bench: Bench) -> dict[str, Any]:
         warm_up = min(3.0, bench.scale.seconds / 2)
         plan = replace(plan, seconds=plan.seconds + warm_up, warm_up_seconds=warm_up)
         rows.append({"what": name, **bench.measure(f"live, {name}", plan)})
+    if not rows[0]["sources"].get("model"):
+        bench.errors.setdefault("live", []).append("the worker's model suggested nothing")
     return {"rows": rows}
 
 
@@ -307,7 +318,7 @@ def measure_optuna(bench: Bench, ours: Sequence[dict[str, Any]]) -> dict[str, An
     python = peer.find_python()
     if python is None:
         return {"skipped": "scripts/optuna-venv.sh did not succeed; see above"}
-    url = bench.site.create_database("optuna")
+    url = bench.site.create_database("optuna", driver="postgresql+psycopg2")
     rows = []
     for size in bench.scale.optuna_sizes:
         for sampler in ("default", "random"):

@@ -9,6 +9,7 @@ from benchmarks.service.figures import write
 from benchmarks.service.ledger import Audit
 
 Results = Mapping[str, Any]
+USE = ("cores used", "CPU ms a request")
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -42,7 +43,7 @@ def _warm(found: Results) -> str:
             write(row["observations_per_second"]),
             write(row["share_of_ceiling"]),
             _counts(row["sources"]),
-            _cores(row["cores"]),
+            *_use(row),
         ]
         for row in found["rows"]
     ]
@@ -53,12 +54,12 @@ def _warm(found: Results) -> str:
             *_latencies(each, "report"),
             write(each["requests_per_second"]),
             *("-",) * 3,
-            _cores(each["cores"]),
+            *_use(each),
         ]
         for each in found["ceilings"]
     ]
     headers = ["warm buffer, no think time", *_titles("ask"), *_titles("report")]
-    headers += ["requests/s", "observations/s", "of the ceiling", "sources", "cores used"]
+    headers += ["requests/s", "observations/s", "of the ceiling", "sources", *USE]
     pgbench = found["pgbench"]
     told = (
         "pgbench: not found beside Postgres' programs, skipped"
@@ -128,12 +129,12 @@ def _live(found: Results) -> str:
             *_latencies(row, "report"),
             write(row["observations_per_second"]),
             _counts(row["sources"]),
-            _cores(row["cores"]),
+            *_use(row),
         ]
         for row in found["rows"]
     ]
     headers = ["with the worker", "clients on experiments", *_titles("ask"), *_titles("report")]
-    return table([*headers, "observations/s", "sources", "cores used"], rows)
+    return table([*headers, "observations/s", "sources", *USE], rows)
 
 
 def _memory(found: Results) -> str:
@@ -177,8 +178,12 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "-"
 
 
-def _cores(cores: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {used:.2f}" for name, used in cores.items())
+def _use(row: Results) -> list[str]:
+    """CPU: cores used, and milliseconds for each request."""
+    return [
+        ", ".join(f"{part} {write(used)}" for part, used in row[name].items() if used > 0.005)
+        for name in ("cores", "cpu_ms_per_request")
+    ]
 
 
 def targets(results: Results) -> Iterator[tuple[str, float, str, bool]]:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +155,15 @@ class Site:
         self.parts[name] = part
         return part
 
+    def check(self) -> None:
+        """Fail when a part has ended.
+
+        Raises:
+            RuntimeError: with the end of its log.
+        """
+        for part in self.parts.values():
+            part.check()
+
     def end(self, name: str) -> None:
         """End a part."""
         self.parts.pop(name).end()
@@ -177,7 +186,8 @@ class Site:
     def start_worker(self) -> None:
         """Start `tradeoff worker`, and wait until it was seen."""
         self._start_tradeoff("worker")
-        self.await_http(self.target.port, "/health/ready", self.parts["worker"])
+        worker = self.parts["worker"]
+        self.await_http(self.target.port, "/health/ready", worker, lambda body: body["workers"] > 0)
 
     def _start_tradeoff(self, *arguments: str) -> None:
         self.start(
@@ -187,8 +197,14 @@ class Site:
             TRADEOFF_DATA_DIR=str(self.folder / "data"),
         )
 
-    def await_http(self, port: int, path: str, part: Part) -> None:
-        """Wait until a part answers well.
+    def await_http(
+        self,
+        port: int,
+        path: str,
+        part: Part,
+        is_enough: Callable[[dict[str, Any]], bool] = lambda _body: True,
+    ) -> None:
+        """Wait until an address answers well, for the sake of a part that was just started.
 
         Raises:
             RuntimeError: when it ends first, or does not in time.
@@ -198,7 +214,8 @@ class Site:
             while time.monotonic() < deadline:
                 part.check()
                 with suppress(httpx.TransportError):
-                    if client.get(f"http://127.0.0.1:{port}{path}").is_success:
+                    answer = client.get(f"http://127.0.0.1:{port}{path}")
+                    if answer.is_success and is_enough(answer.json()):
                         return
                 time.sleep(0.1)
         raise RuntimeError(f"{part.name} does not answer:\n{part.log.read_text()[-3000:]}")
@@ -232,8 +249,7 @@ class Site:
         while time.monotonic() < deadline:
             if self._ask(statement, [int(each) for each in experiments]) == len(experiments):
                 return
-            for part in self.parts.values():
-                part.check()
+            self.check()
             time.sleep(0.05)
         raise RuntimeError("the buffers do not fill")
 
@@ -253,12 +269,13 @@ class Site:
             (value,) = cursor.fetchone() or (None,)
             return value
 
-    def create_database(self, name: str) -> str:
-        """One more database on the same server; gives its address."""
+    def create_database(self, name: str, *, driver: str = "postgresql") -> str:
+        """One more database on the same server; gives its address, for libpq or for SQLAlchemy."""
         with closing(psycopg2.connect(self.database_url)) as connection:
             connection.autocommit = True
             connection.cursor().execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        return make_url(self.database_url).set(database=name).render_as_string(hide_password=False)
+        url = make_url(self.database_url).set(database=name, drivername=driver)
+        return url.render_as_string(hide_password=False)
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU time that each part has used so far, Postgres as a whole."""
