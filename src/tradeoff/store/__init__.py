@@ -5,5 +5,6 @@ a session and never commits: who opened the work commits it. `get_` raises when 
 there, `find_` may return `None`. Deciding who may do what is `tradeoff.service`'s.
 
 What surprised us: a unique violation aborts the whole transaction, so everything that may meet
-one (a deferred job, a suggestion taken by two at once) runs in a savepoint.
+one (a deferred job, a suggestion taken by two at once) is an INSERT with ON CONFLICT DO NOTHING.
+And planning a statement, or putting it together, costs more than running it; see `prepared`.
 """

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, bindparam, delete, select
 
 from tradeoff.errors import NotFound
 from tradeoff.spec.values import Value
 from tradeoff.store.database import Session
+from tradeoff.store.prepared import PREPARED
 from tradeoff.store.tables import QueuedSuggestion
 
 
@@ -49,19 +50,23 @@ def remove(session: Session, queued: QueuedSuggestion) -> None:
 
 def take_oldest(session: Session, experiment_id: int) -> dict[str, Any] | None:
     """The assignments of the oldest in the queue, given to one caller only; `None` when empty."""
-    # ix_queued_suggestions_experiment_id_id
-    oldest = (
-        select(QueuedSuggestion.id)
-        .where(QueuedSuggestion.experiment_id == experiment_id)
-        .order_by(QueuedSuggestion.id)
+    taken = session.connection().execute(_TAKE_OLDEST, {"experiment_id": experiment_id})
+    return taken.scalar_one_or_none()
+
+
+# Every asker looks here first. ix_queued_suggestions_experiment_id_id
+_columns = QueuedSuggestion.__table__.c
+_TAKE_OLDEST = (
+    delete(QueuedSuggestion.__table__)  # type: ignore[arg-type]  # a table, in all but its type
+    .where(
+        _columns.id
+        == select(_columns.id)
+        .where(_columns.experiment_id == bindparam("experiment_id"))
+        .order_by(_columns.id)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    taken = (
-        delete(QueuedSuggestion)
-        .where(QueuedSuggestion.id == oldest)
-        .returning(QueuedSuggestion.assignments)
-        .execution_options(synchronize_session=False)
-    )
-    return session.execute(taken).scalar_one_or_none()
+    .returning(_columns.assignments)
+    .execution_options(**PREPARED)
+)
