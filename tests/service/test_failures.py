@@ -401,7 +401,9 @@ def test_it_is_there_as_a_whole_or_not_at_all(wide: Database, made: int) -> None
             observations.report(session, experiment, told)
             event.remove(connection, "before_cursor_execute", cut)
             if cut_at == begun:
-                connection.connection.dbapi_connection.close()  # before the commit
+                cut_off = connection.connection.dbapi_connection
+                assert cut_off is not None
+                cut_off.close()  # before the commit
         return begun
 
     def state() -> tuple[Any, ...]:

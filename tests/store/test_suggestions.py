@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from tests.builders import make_experiment
 from tests.conftest import Account
 from tradeoff.errors import NotFound
-from tradeoff.store import observations, suggestions
+from tradeoff.store import leases, observations, suggestions
 from tradeoff.store.database import Database, Session, connect
 from tradeoff.store.suggestions import Asker, Draft, Freshness
 from tradeoff.store.tables import Suggestion
@@ -472,6 +472,14 @@ HOT: dict[str, tuple[str, Ask]] = {
         lambda s, e: suggestions.find_used(s, e, [b"a", b"b"]),
     ),
     "open": ("ix_suggestions_unique_open", suggestions.count_handed_out),
+    "fresh": ("ix_observations_assignments", lambda s, e: take(s, e, 10)),
+    "held": ("ix_suggestions_worker", lambda s, e: leases.list_held(s, e, "me")),
+    "renewing": ("ix_suggestions_worker", lambda s, e: leases.renew_all(s, e, "me")),
+    "lapsing": ("ix_suggestions_lease_expires", lambda s, e: suggestions.lapse(s)),
+    "retried": (
+        "ix_observations_suggestion_id",
+        lambda s, e: observations.list_recent(s, e, [1, 2]),
+    ),
     "pending": ("ix_suggestions_unique_open", suggestions.list_pending),
     "demand": (
         "ix_suggestions_unique_open",
