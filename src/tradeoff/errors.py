@@ -1,6 +1,7 @@
 """Every error that the product raises on purpose.
 
     TradeoffError
+    ├── Moved                  301   it is at another address
     ├── BadInput               400   the request says something that cannot be
     ├── NotAuthenticated       401   no credentials
     ├── NotAllowed             403   credentials that do not reach this far
@@ -29,6 +30,20 @@ class TradeoffError(Exception):
     def __init__(self, message: str | None = None) -> None:
         self.message = message or inspect.cleandoc(type(self).__doc__ or "")
         super().__init__(self.message)
+
+
+class Moved(TradeoffError):
+    """What is asked for is at another address.
+
+    Args:
+        location: the address, without the host.
+    """
+
+    status = 301
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"This is at {location}")
+        self.location = location
 
 
 class BadInput(TradeoffError):

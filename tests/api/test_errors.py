@@ -75,7 +75,7 @@ def told(model: Any, body: Any) -> str:
         ({"metadata": {"a": [1]}}, "metadata.a: must be a string or a number, not [1]"),
         ({"budget": 3}, "budget: an experiment has an observation_budget instead"),
         ({"tasks": []}, "tasks: multitask experiments are not supported yet"),
-        ({"runs_only": True}, "runs_only: must be false"),
+        ({"runs_only": True}, "project: required with runs_only"),
         ({"project": 7}, "project: must be a string, not 7"),
     ],
 )

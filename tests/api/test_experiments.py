@@ -422,8 +422,11 @@ REFUSED = {
         single_body(tasks=[{"name": "t", "cost": 1}], observation_budget=9),
         "tasks: multitask experiments are not supported yet",
     ),
-    "runs_only": (single_body(runs_only=True), "runs_only: must be false"),
-    "runs_only as a number": (single_body(runs_only=0), "runs_only: must be false"),
+    "runs_only without a project": (
+        single_body(runs_only=True),
+        "project: required with runs_only",
+    ),
+    "runs_only as a number": (single_body(runs_only=0), "runs_only: must be true or false"),
     "a project": (single_body(project="p"), "project: there is no project 'p'"),
     "metadata that is a list": (single_body(metadata=[]), "metadata: must be an object"),
     "metadata with 101 keys": (

@@ -257,6 +257,12 @@ GOOD: dict[str, dict[str, Any]] = {
     "experiments.create": {"name": "n", "parameters": [PARAMETER]},
     "experiments.create_in_client": {"name": "n", "parameters": [PARAMETER]},
     "experiments.update": {},
+    "aiexperiments.create": {
+        "name": "n",
+        "parameters": [PARAMETER],
+        "metrics": [{"name": "f"}],
+    },
+    "aiexperiments.update": {},
     "projects.create": {"id": "nasty", "name": "n"},
     "projects.update": {},
     "tags.create": {"name": "nasty", "color": "#000000"},
@@ -274,6 +280,10 @@ LAID_OVER: dict[str, dict[str, Any]] = {
     "experiments.create": TWISTED | SPECIFIED | CREATED,
     "experiments.create_in_client": TWISTED,
     "experiments.update": TWISTED | SPECIFIED,
+    "aiexperiments.create": {
+        k: v for k, v in (TWISTED | SPECIFIED).items() if "budget" not in str(v)
+    },
+    "aiexperiments.update": TWISTED | SPECIFIED,
     "projects.create": TWISTED | {"id as list": {"id": []}, "id as number": {"id": 7}},
     "projects.update": TWISTED,
     "tags.create": {k: v for k, v in TWISTED.items() if "metadata" not in v}
@@ -333,6 +343,12 @@ def ids(owner: Caller) -> dict[str, Any]:
     return {
         "client": owner.client_id,
         "project": "owned",
+        "aiexperiment": ok(
+            owner.post(
+                f"/v1/clients/{owner.client_id}/projects/owned/aiexperiments",
+                GOOD["aiexperiments.create"],
+            )
+        )["id"],
         "experiment": experiment["id"],
         "suggestion": ok(owner.post(f"{path}/suggestions"))["id"],
         "observation": owner.observe(path, **GOOD["observations.create"])["id"],

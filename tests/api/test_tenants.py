@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.caller import Caller, ok, path_of, refusal
+from tests.api.caller import Caller, ok, path_of, refusal, single_body
 from tests.builders import make_account
 from tradeoff.api.routes import ROUTES
 from tradeoff.api.routing import Route
@@ -46,7 +46,14 @@ def owned(owner: Caller) -> dict[str, int | str]:
     observation = owner.observe(path, assignments={"x": 0.5}, value=1)
     ok(owner.post(f"/v1/clients/{owner.client_id}/projects", {"id": "owned", "name": "Owned"}))
     queued = ok(owner.post(f"{path}/queued_suggestions", {"assignments": {"x": 0.25}}))
+    of_runs = ok(
+        owner.post(
+            f"/v1/clients/{owner.client_id}/projects/owned/aiexperiments",
+            single_body(metrics=[{"name": "f"}]),
+        )
+    )
     return {
+        "aiexperiment": int(of_runs["id"]),
         "queued_suggestion": int(queued["id"]),
         "organization": int(ok(owner.get("/v1/tokens/self"))["organization"]),
         "client": owner.client_id,

@@ -57,3 +57,12 @@ def test_tags_and_the_queue_come_to_a_used_database(empty_url: str) -> None:
     )
     with pytest.raises(Exception, match="ix_tags_unique_name"):
         run(empty_url, tag)
+
+
+def test_experiments_that_there_were_are_not_made_of_runs(empty_url: str) -> None:
+    upgrade_to(empty_url, "0006")
+    experiment_id = make_old_experiment(empty_url)
+
+    upgrade_to(empty_url, "0007")
+
+    assert run(empty_url, "select id, runs_only from experiments") == [(experiment_id, False)]

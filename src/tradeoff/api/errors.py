@@ -21,7 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tradeoff.errors import BadInput, NotAllowed, TradeoffError
+from tradeoff.errors import BadInput, Moved, NotAllowed, TradeoffError
 from tradeoff.spec.values import shown
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,10 @@ def respond(status: int, message: str, **extra: str) -> Response:
 
 async def _answer_own(request: Request, error: Exception) -> Response:
     assert isinstance(error, TradeoffError)
+    if isinstance(error, Moved):
+        response = respond(error.status, error.message, location=error.location)
+        response.headers["Location"] = error.location
+        return response
     if isinstance(error, NotAllowed) and error.token_status:
         return respond(error.status, error.message, token_status=error.token_status)
     return respond(error.status, error.message)
@@ -144,6 +148,9 @@ def bad_input(error: ValidationError, model: type[BaseModel]) -> BadInput:
 def _describe(report: Any, model: type[BaseModel]) -> str:
     path = _path(report["loc"], model)
     text = _text(report, model)
+    if report["type"] != "extra_forbidden":
+        for ours, theirs in getattr(model, "renamed", {}).items():
+            text = text.replace(ours, theirs)
     if not path:
         return text
     if NAMED_FIELD.match(text):
@@ -223,7 +230,14 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[st
     for part in location:
         # An index or a union's tag leaves the models as they are.
         models = _models_below(models, part) or models
-    return sorted({key for m in models for key in m.model_fields if key != "object"})
+    return sorted(
+        {
+            field.alias or key
+            for m in models
+            for key, field in m.model_fields.items()
+            if key != "object"
+        }
+    )
 
 
 def _models_below(models: list[type[BaseModel]], key: int | str) -> list[type[BaseModel]] | None:

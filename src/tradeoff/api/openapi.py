@@ -43,6 +43,7 @@ PATH_PARAMETERS = {
     "client": "Number of the client.",
     "organization": "Number of the organization.",
     "experiment": "Number of the experiment.",
+    "aiexperiment": "Number of the AIExperiment.",
     "suggestion": "Number of the suggestion.",
     "queued_suggestion": "Number of the queued suggestion.",
     "observation": "Number of the observation.",
@@ -61,6 +62,23 @@ ERRORS = {
     413: "The body is too large.",
     422: "The `Idempotency-Key` was used for a different request.",
     503: "The database is away or busy; try again after `Retry-After` seconds.",
+}
+MOVED = {
+    "description": "It is an AIExperiment, and at the address of those.",
+    "headers": {"Location": {"description": "That address.", "schema": {"type": "string"}}},
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "message": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "location": {"type": "string"},
+                },
+                "required": ["message", "status", "location"],
+            }
+        }
+    },
 }
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -164,6 +182,7 @@ def _operation(
                 "description": "Done.",
                 "content": {"application/json": {"schema": references[route.answer_model]}},
             },
+            **({"301": MOVED} if route.moves else {}),
             **{str(status): {"$ref": f"#/components/responses/{status}"} for status in ERRORS},
         },
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from tradeoff.api.wire import (
     accounts,
+    aiexperiments,
     checkpoints,
     experiments,
     observations,
@@ -17,6 +18,7 @@ from tradeoff.api.wire import (
     tags,
 )
 from tradeoff.service.progress import Progress
+from tradeoff.service.run_progress import RunProgress
 from tradeoff.spec import constraints, metrics, parameters, stopping
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.values import Value
@@ -24,32 +26,60 @@ from tradeoff.store import tables
 from tradeoff.store.projects import Overview
 
 
-def experiment(row: tables.Experiment, progress: Progress) -> experiments.Experiment:
-    """An experiment with its progress."""
+def experiment(row: tables.Experiment, progress: Progress | RunProgress) -> experiments.Experiment:
+    """An experiment of either kind with its progress."""
     spec = row.spec
     return experiments.Experiment(
-        id=str(row.id),
-        client=str(row.client_id),
-        name=row.name,
-        type=spec.type,
-        state="deleted" if row.state == "deleted" else "active",
-        created=_seconds(row.created),
-        updated=_seconds(row.updated),
-        project=row.project,
+        **_common(row),
         development=row.development,
-        parameters=[_parameter(parameter, spec) for parameter in spec.parameters],
-        conditionals=[
+        observation_budget=spec.observation_budget,
+        budget=spec.observation_budget,
+        progress=_run_progress(progress)
+        if isinstance(progress, RunProgress)
+        else _progress(progress, spec),
+    )
+
+
+def aiexperiment(row: tables.Experiment, progress: RunProgress) -> aiexperiments.AIExperiment:
+    """An AIExperiment with its progress."""
+    return aiexperiments.AIExperiment(
+        **_common(row), budget=row.spec.observation_budget, progress=_run_progress(progress)
+    )
+
+
+def _common(row: tables.Experiment) -> dict[str, Any]:
+    """What experiments of both kinds have."""
+    spec = row.spec
+    return {
+        "id": str(row.id),
+        "client": str(row.client_id),
+        "name": row.name,
+        "type": spec.type,
+        "state": "deleted" if row.state == "deleted" else "active",
+        "created": _seconds(row.created),
+        "updated": _seconds(row.updated),
+        "project": row.project,
+        "runs_only": row.runs_only,
+        "parameters": [_parameter(parameter, spec) for parameter in spec.parameters],
+        "conditionals": [
             experiments.Conditional(name=c.name, values=list(c.values)) for c in spec.conditionals
         ],
-        linear_constraints=[_linear_constraint(c) for c in spec.linear_constraints],
-        metrics=[_metric(metric) for metric in spec.metrics],
-        observation_budget=spec.observation_budget,
-        parallel_bandwidth=spec.parallel_bandwidth,
-        num_solutions=spec.num_solutions,
-        suggestion_ttl_seconds=spec.suggestion_ttl_seconds,
-        early_stopping=_early_stopping(spec.early_stopping),
-        metadata=row.metadata_,
-        progress=_progress(progress, spec),
+        "linear_constraints": [_linear_constraint(c) for c in spec.linear_constraints],
+        "metrics": [_metric(metric) for metric in spec.metrics],
+        "parallel_bandwidth": spec.parallel_bandwidth,
+        "num_solutions": spec.num_solutions,
+        "suggestion_ttl_seconds": spec.suggestion_ttl_seconds,
+        "early_stopping": _early_stopping(spec.early_stopping),
+        "metadata": row.metadata_,
+    }
+
+
+def _run_progress(progress: RunProgress) -> experiments.RunProgress:
+    return experiments.RunProgress(
+        finished_run_count=progress.finished,
+        active_run_count=progress.active,
+        total_run_count=progress.finished + progress.active,
+        remaining_budget=progress.remaining_budget,
     )
 
 

@@ -54,6 +54,8 @@ class Route:
         max_bytes: size limit of the body.
         max_members: how many values the body may hold.
         production_only: not for development tokens.
+        classical_only: not on an experiment that is made of training runs.
+        moves: the answer may be that the thing is at another address.
         placeholders: the rows that the path names, in its order.
         body_model: of the request's body; `None` when it takes none.
         query_model: of the query string.
@@ -69,6 +71,8 @@ class Route:
     max_bytes: int = bodies.MAX_BYTES
     max_members: int = bodies.MAX_MEMBERS
     production_only: bool = False
+    classical_only: bool = False
+    moves: bool = False
     placeholders: tuple[str, ...] = field(init=False)
     arguments: frozenset[str] = field(init=False)
     body_model: type[BaseModel] | None = field(init=False)

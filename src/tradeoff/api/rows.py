@@ -84,6 +84,12 @@ def _experiment(
     return access.get_experiment(session, principal, _number(name, "experiment"), write=write)
 
 
+def _aiexperiment(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return access.get_aiexperiment(session, principal, _number(name, "AIExperiment"), write=write)
+
+
 def _suggestion(
     session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
 ) -> Any:
@@ -116,6 +122,7 @@ FINDERS: dict[str, Finder] = {
     "token": _token,
     "project": _project,
     "experiment": _experiment,
+    "aiexperiment": _aiexperiment,
     "suggestion": _suggestion,
     "checkpoint": _checkpoint,
     "queued_suggestion": _queued_suggestion,

@@ -342,6 +342,8 @@ def _find_rows(
     found = rows.find(session, principal, route.placeholders, call.names, write=route.writes)
     if route.production_only:
         access.require_production(principal)
+    if route.classical_only:
+        access.require_classical(found["experiment"])
     return found
 
 

@@ -246,6 +246,7 @@ class Experiment(View):
     linear_constraints: list[dict[str, Any]]
     metrics: list[dict[str, Any]]
     observation_budget: int | None
+    budget: int | None
     parallel_bandwidth: int | None
     num_solutions: int | None
     suggestion_ttl_seconds: float | None

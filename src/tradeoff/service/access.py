@@ -179,6 +179,39 @@ def get_organization(
     return accounts.get_organization(session, organization_id)
 
 
+def get_aiexperiment(
+    session: Session, principal: Principal, experiment_id: int, *, write: bool = False
+) -> tables.Experiment:
+    """As `get_experiment`, of those that are made of training runs.
+
+    Raises:
+        NotFound: when there is none for this principal, or it is of the other kind.
+        NotAllowed: when it may be seen and not changed.
+    """
+    missing = NotFound(f"There is no AIExperiment {experiment_id}")
+    try:
+        row = get_experiment(session, principal, experiment_id, write=write)
+    except NotFound:
+        raise missing from None
+    if not row.runs_only:
+        raise missing
+    return row
+
+
+def require_classical(experiment: tables.Experiment) -> None:
+    """Stop what only training runs do in an experiment that is made of them.
+
+    Raises:
+        NotAllowed: then.
+    """
+    if experiment.runs_only:
+        raise NotAllowed(
+            f"Experiment {experiment.id} is an AIExperiment: create a training run in it, and let "
+            "the run report",
+            token_status="invalid_permissions",
+        )
+
+
 def get_client(
     session: Session, principal: Principal, client_id: int, *, write: bool = False
 ) -> tables.Client:

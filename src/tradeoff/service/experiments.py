@@ -8,7 +8,7 @@ from typing import Any
 
 from tradeoff.engine import design
 from tradeoff.errors import BadInput
-from tradeoff.service import projects, suggestions
+from tradeoff.service import access, observations, projects, suggestions
 from tradeoff.service.access import Principal
 from tradeoff.spec import changes as spec_changes
 from tradeoff.spec.experiment import ExperimentSpec
@@ -28,13 +28,19 @@ def create(
     spec: ExperimentSpec,
     metadata: dict[str, Any] | None,
     project: str | None = None,
+    runs_only: bool = False,
 ) -> tables.Experiment:
     """A new experiment, with its first suggestions ready.
+
+    With `runs_only` training runs report to it, and nobody else.
 
     Raises:
         BadInput: when no point of the space satisfies the linear constraints, or the client has
             no such project.
+        NotAllowed: when a development token asks for one that is made of runs.
     """
+    if runs_only:
+        access.require_production(principal)
     if project is not None:
         projects.require(session, client_id, project)
     if not _has_interior(spec):
@@ -45,6 +51,7 @@ def create(
         session,
         client_id=client_id,
         project=project,
+        runs_only=runs_only,
         name=name,
         spec=spec,
         metadata=metadata,
@@ -83,9 +90,9 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
     Args:
         session: to work with.
         experiment: to be changed.
-        changes: any of `name`, `project`, `state`, `observation_budget`, `parallel_bandwidth`,
-            `metadata`, `early_stopping`, `metrics` and `parameters`; the last two as JSON
-            objects, see `spec.changes`.
+        changes: any of `name`, `project`, `state`, `observation_budget` or `budget`,
+            `parallel_bandwidth`, `metadata`, `early_stopping`, `metrics` and `parameters`; the
+            last two as JSON objects, see `spec.changes`.
 
     Raises:
         BadInput: when something would change that cannot.
@@ -94,6 +101,7 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
     if "name" in changes:
         experiment.name = changes["name"]
     if "project" in changes:
+        _refuse_moving_runs(experiment, changes["project"])
         projects.move(session, experiment, changes["project"])
     if "state" in changes:
         experiment.state = changes["state"]
@@ -107,14 +115,32 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
         _search_anew(session, experiment, before)
 
 
-def _changed_spec(experiment: tables.Experiment, changes: Mapping[str, Any]) -> ExperimentSpec:
+def _refuse_moving_runs(experiment: tables.Experiment, project: str | None) -> None:
+    if experiment.runs_only and project != experiment.project:
+        raise BadInput("project: an AIExperiment stays in its project")
+
+
+def _changed_budget(experiment: tables.Experiment, changes: Mapping[str, Any]) -> ExperimentSpec:
+    """The spec with the budget that was given, which each kind of experiment has its name for."""
     spec = experiment.spec
+    mine, other = ("budget", "observation_budget")[:: 1 if experiment.runs_only else -1]
+    if changes.get(other) is not None:
+        kind = "an AIExperiment has a" if experiment.runs_only else "an experiment has an"
+        raise BadInput(f"{other}: {kind} {mine} instead")
+    if changes.get(mine) is None and not (experiment.runs_only and mine in changes):
+        return spec
+    try:
+        return spec_changes.change_budget(spec, changes[mine])
+    except BadInput as error:
+        raise BadInput(error.message.replace("observation_budget", mine)) from error
+
+
+def _changed_spec(experiment: tables.Experiment, changes: Mapping[str, Any]) -> ExperimentSpec:
+    spec = _changed_budget(experiment, changes)
     if "parallel_bandwidth" in changes:
         spec = spec_changes.change_bandwidth(spec, changes["parallel_bandwidth"])
     if "suggestion_ttl_seconds" in changes:
         spec = spec_changes.change_suggestion_ttl(spec, changes["suggestion_ttl_seconds"])
-    if changes.get("observation_budget") is not None:
-        spec = spec_changes.change_budget(spec, changes["observation_budget"])
     if "early_stopping" in changes:
         spec = spec_changes.change_early_stopping(spec, changes["early_stopping"])
     if "metrics" in changes:
@@ -138,8 +164,17 @@ def _search_anew(session: Session, experiment: tables.Experiment, before: Experi
         queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
 
 
-def delete(session: Session, experiment: tables.Experiment) -> None:
-    """Put an experiment away; it can be fetched and revived, and takes no work meanwhile."""
+def delete(
+    session: Session, experiment: tables.Experiment, *, include_content: bool = False
+) -> None:
+    """Put an experiment away; it can be fetched and revived, and takes no work meanwhile.
+
+    With `include_content` its suggestions and observations are deleted, too, and do not come back
+    with it.
+    """
+    if include_content:
+        suggestions.delete_all(session, experiment, open_only=False)
+        observations.delete_all(session, experiment)
     experiments.lock(session, experiment)
     experiment.state = "deleted"
     experiments.touch(session, experiment)

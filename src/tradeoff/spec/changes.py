@@ -23,8 +23,8 @@ Model = TypeVar("Model", bound=BaseModel)
 Retired = dict[str, Any]
 
 
-def change_budget(spec: ExperimentSpec, budget: int) -> ExperimentSpec:
-    """The spec with another observation budget.
+def change_budget(spec: ExperimentSpec, budget: int | None) -> ExperimentSpec:
+    """The spec with another observation budget, or with `None` without one.
 
     Raises:
         BadInput: for a grid, with several optimized metrics, and with several solutions.

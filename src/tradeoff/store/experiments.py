@@ -26,11 +26,13 @@ def insert(
     development: bool,
     seed: int,
     project: str | None = None,
+    runs_only: bool = False,
 ) -> Experiment:
     """A new experiment without suggestions."""
     row = Experiment(
         client_id=client_id,
         project=project,
+        runs_only=runs_only,
         name=name,
         spec=spec,
         retired={},
@@ -130,6 +132,7 @@ def listing(
     development: bool | None = None,
     experiment_id: int | None = None,
     project: str | None = None,
+    runs_only: bool | None = None,
     period_start: datetime.datetime | None = None,
     period_end: datetime.datetime | None = None,
 ) -> Select[Experiment]:
@@ -142,6 +145,7 @@ def listing(
         development: only development or only production ones.
         experiment_id: only this one, for a token that is bound to it.
         project: only those of the project of this slug.
+        runs_only: only those that are made of training runs, or only the others.
         period_start: created then or later.
         period_end: created before then.
     """
@@ -157,6 +161,8 @@ def listing(
         query = query.where(Experiment.id == experiment_id)
     if project is not None:  # ix_experiments_project
         query = query.where(Experiment.project == project)
+    if runs_only is not None:
+        query = query.where(Experiment.runs_only == runs_only)
     if period_start is not None:
         query = query.where(Experiment.created >= period_start)
     if period_end is not None:

@@ -176,6 +176,8 @@ class Experiment(Base):
     name: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="active", default="active")
     development: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    #: What SigOpt calls an AIExperiment: training runs report to it, and nobody else.
+    runs_only: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     spec: Mapped[ExperimentSpec]
     #: Parameters and categories that were removed: `{"parameters": {name: parameter},
     #: "categories": {parameter: {category: enum_index}}}`. Their numbers are never given anew.

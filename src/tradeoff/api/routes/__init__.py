@@ -6,6 +6,7 @@ Below `/v1` they are SigOpt's. What needs no token is in `routes.public`.
 from __future__ import annotations
 
 from tradeoff.api.routes import (
+    aiexperiments,
     best_assignments,
     checkpoints,
     clients,
@@ -28,6 +29,7 @@ WRITE = Permission.WRITE
 EXPERIMENT = "/v1/experiments/{experiment}"
 SUGGESTION = EXPERIMENT + "/suggestions/{suggestion}"
 CHECKPOINTS = SUGGESTION + "/checkpoints"
+AIEXPERIMENT = "/v1/aiexperiments/{aiexperiment}"
 QUEUE = EXPERIMENT + "/queued_suggestions"
 CLIENT = "/v1/clients/{client}"
 PROJECT = CLIENT + "/projects/{project}"
@@ -40,10 +42,10 @@ BATCH_MEMBERS = 1_000_000
 ROUTES = (
     Route("POST", "/v1/experiments", experiments.create, WRITE),
     Route("GET", "/v1/experiments", experiments.fetch_list, READ),
-    Route("GET", EXPERIMENT, experiments.fetch, READ),
+    Route("GET", EXPERIMENT, experiments.fetch, READ, moves=True),
     Route("PUT", EXPERIMENT, experiments.update, WRITE),
     Route("DELETE", EXPERIMENT, experiments.delete, WRITE),
-    Route("POST", EXPERIMENT + "/suggestions", suggestions.create, WRITE),
+    Route("POST", EXPERIMENT + "/suggestions", suggestions.create, WRITE, classical_only=True),
     Route("GET", EXPERIMENT + "/suggestions", suggestions.fetch_list, READ),
     Route("DELETE", EXPERIMENT + "/suggestions", suggestions.delete_all, WRITE),
     Route("GET", SUGGESTION, suggestions.fetch, READ),
@@ -52,12 +54,13 @@ ROUTES = (
     Route("POST", CHECKPOINTS, checkpoints.create, WRITE),
     Route("GET", CHECKPOINTS, checkpoints.fetch_list, READ),
     Route("GET", CHECKPOINTS + "/{checkpoint}", checkpoints.fetch, READ),
-    Route("POST", EXPERIMENT + "/observations", observations.create, WRITE),
+    Route("POST", EXPERIMENT + "/observations", observations.create, WRITE, classical_only=True),
     Route(
         "POST",
         EXPERIMENT + "/observations/batch",
         observations.create_batch,
         WRITE,
+        classical_only=True,
         max_bytes=BATCH_BYTES,
         max_members=BATCH_MEMBERS,
     ),
@@ -90,6 +93,31 @@ ROUTES = (
     Route("GET", CLIENT + "/projects", projects.fetch_list, READ),
     Route("GET", PROJECT, projects.fetch, READ),
     Route("PUT", PROJECT, projects.update, WRITE),
+    Route(
+        "POST",
+        PROJECT + "/aiexperiments",
+        aiexperiments.create,
+        WRITE,
+        production_only=True,
+    ),
+    Route(
+        "GET",
+        PROJECT + "/aiexperiments",
+        aiexperiments.fetch_list_of_project,
+        READ,
+        production_only=True,
+    ),
+    Route(
+        "GET",
+        CLIENT + "/aiexperiments",
+        aiexperiments.fetch_list_of_client,
+        READ,
+        production_only=True,
+    ),
+    Route("GET", "/v1/aiexperiments", aiexperiments.fetch_list, READ, production_only=True),
+    Route("GET", AIEXPERIMENT, aiexperiments.fetch, READ, production_only=True),
+    Route("PUT", AIEXPERIMENT, aiexperiments.update, WRITE, production_only=True),
+    Route("DELETE", AIEXPERIMENT, aiexperiments.delete, WRITE, production_only=True),
     Route("POST", CLIENT + "/tags", tags.create, WRITE, production_only=True),
     Route("GET", CLIENT + "/tags", tags.fetch_list, READ, production_only=True),
     Route("GET", PROJECT + "/experiments", experiments.fetch_list_of_project, READ),

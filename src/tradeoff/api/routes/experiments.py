@@ -16,7 +16,8 @@ from tradeoff.api.wire.experiments import (
     ExperimentUpdate,
 )
 from tradeoff.api.wire.pagination import Pagination
-from tradeoff.service import experiments, progress
+from tradeoff.errors import Moved
+from tradeoff.service import experiments, run_progress
 from tradeoff.service.access import Principal
 from tradeoff.store import experiments as stored
 from tradeoff.store import tables
@@ -36,6 +37,7 @@ def create(session: Session, principal: Principal, body: ExperimentCreate) -> Ex
         spec=body.to_spec(),
         metadata=body.metadata,
         project=body.project,
+        runs_only=body.runs_only,
     )
     return _render(session, row)
 
@@ -50,8 +52,11 @@ def create_in_client(
 def fetch(session: Session, experiment: tables.Experiment, query: ExperimentFetch) -> Experiment:
     """Fetch an experiment.
 
-    Deleted ones can be fetched too.
+    Deleted ones can be fetched too. AIExperiments are at an address of their own, where you are
+    sent.
     """
+    if experiment.runs_only:
+        raise Moved(f"/v1/aiexperiments/{experiment.id}")
     return _render(session, experiment)
 
 
@@ -94,6 +99,7 @@ def _list(
         development=principal.development,
         experiment_id=principal.experiment_id,
         project=project,
+        runs_only=None if query.include_ai else False,
         period_start=_moment(query.period_start),
         period_end=_moment(query.period_end),
     )
@@ -107,7 +113,7 @@ def _list(
         id_column=tables.Experiment.id.expression,
         key=tables.Experiment.updated.expression if query.sort == "recent" else None,
     )
-    overviews = progress.overviews(session, page.rows)
+    overviews = run_progress.overviews_of_either_kind(session, page.rows)
     return paging.envelope(page, lambda row: render.experiment(row, overviews[row.id]))
 
 
@@ -127,12 +133,13 @@ def delete(session: Session, experiment: tables.Experiment, query: ExperimentDel
 
     It leaves the lists and takes no more work; setting its `state` to `active` brings it back.
     """
-    experiments.delete(session, experiment)
+    experiments.delete(session, experiment, include_content=query.include_runs)
     return Empty()
 
 
 def _render(session: Session, row: tables.Experiment) -> Experiment:
-    return render.experiment(row, progress.overview(session, row))
+    overviews = run_progress.overviews_of_either_kind(session, [row])
+    return render.experiment(row, overviews[row.id])
 
 
 def _moment(unix_seconds: int | None) -> Any:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 
 from tradeoff.api.wire.base import Answer, Flag, Metadata, Request, hidden
 from tradeoff.api.wire.observations import Observation
 from tradeoff.api.wire.queries import Fetch, Listing, Query, QueryFlag, QueryId, UnixSeconds
 from tradeoff.spec import stopping
 from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.spec.metrics import Metric as MetricSpec
 from tradeoff.spec.values import Name, Number, PositiveInteger, Seconds, Text
-
-
-def _refuse_budget(value: Any) -> None:
-    if value is not None:
-        raise ValueError("an experiment has an observation_budget instead")
 
 
 def _refuse_tasks(value: Any) -> None:
@@ -24,10 +21,15 @@ def _refuse_tasks(value: Any) -> None:
         raise ValueError("multitask experiments are not supported yet")
 
 
-def _refuse_runs_only(value: Any) -> bool:
-    if value is not None and value is not False:
-        raise ValueError("must be false: experiments made of runs are not supported yet")
-    return False
+def check_metrics_of_runs(metrics: Sequence[MetricSpec]) -> None:
+    """Runs report values by the name of their metric, so each must have one.
+
+    Raises:
+        ValueError: when one has none.
+    """
+    for index, metric in enumerate(metrics):
+        if metric.name is None:
+            raise ValueError(f"metrics[{index}].name: required, since training runs report by it")
 
 
 class ExperimentCreate(ExperimentSpec):
@@ -68,10 +70,11 @@ class ExperimentCreate(ExperimentSpec):
     """Your own notes: up to 100 keys, each with a number or a string of up to 500 characters."""
     project: Text | None = None
     """The id of one of your projects, to which it is to belong."""
-    budget: Annotated[None, BeforeValidator(_refuse_budget)] = None
-    """Not for experiments: give an `observation_budget`."""
-    runs_only: Annotated[Literal[False], BeforeValidator(_refuse_runs_only)] = False
-    """Not supported yet."""
+    budget: PositiveInteger | None = None
+    """With `runs_only`, how many training runs are planned; otherwise give an
+    `observation_budget`."""
+    runs_only: Flag = False
+    """`true` makes an AIExperiment, which needs a `project` and has a `budget`."""
     tasks: Annotated[None, BeforeValidator(_refuse_tasks)] = None
     """Multitask experiments are not supported yet."""
 
@@ -86,6 +89,27 @@ class ExperimentCreate(ExperimentSpec):
         if rest.get("metrics") is not None:
             raise ValueError("metric: give either metrics or metric, not both")
         return {**rest, "metrics": [data["metric"]]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_budget(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        if data.get("runs_only") is not True:
+            if data.get("budget") is not None:
+                raise ValueError("budget: an experiment has an observation_budget instead")
+            return {k: v for k, v in data.items() if v is not None or k != "runs_only"}
+        if data.get("observation_budget") is not None:
+            raise ValueError("observation_budget: with runs_only there is a budget instead")
+        return {**data, "budget": None, "observation_budget": data.get("budget")}
+
+    @model_validator(mode="after")
+    def _check_runs(self) -> ExperimentCreate:
+        if self.runs_only:
+            if self.project is None:
+                raise ValueError("project: required with runs_only")
+            check_metrics_of_runs(self.metrics)
+        return self
 
     def to_spec(self) -> ExperimentSpec:
         """The part that is stored as the experiment's spec."""
@@ -114,10 +138,8 @@ class MetricUpdate(Request):
         return data
 
 
-class ExperimentUpdate(Request):
-    """What to change; a key that is absent leaves its part as it is."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"parallel_bandwidth": 4}]})
+class Changes(Request):
+    """What can change about experiments of either kind."""
 
     name: Name = ""
     """What you call it."""
@@ -125,10 +147,6 @@ class ExperimentUpdate(Request):
     """The id of the project to which it is to belong; `null` takes it out of its project."""
     state: Literal["active", "deleted"] = "active"
     """`deleted` removes the experiment from the lists, `active` brings it back."""
-    observation_budget: PositiveInteger | None = None
-    """How many observations are planned; `null` changes nothing."""
-    budget: Annotated[None, BeforeValidator(_refuse_budget)] = None
-    """Not for experiments: give an `observation_budget`."""
     parallel_bandwidth: PositiveInteger | None = None
     """How many trainings run at once; `null` clears it."""
     suggestion_ttl_seconds: Seconds | None = None
@@ -147,11 +165,23 @@ class ExperimentUpdate(Request):
 
     def changes(self) -> dict[str, Any]:
         """The keys that were given, by what they mean to the service."""
-        given = self.model_fields_set - {"budget", "no_optimize"}
+        given = self.model_fields_set - {"no_optimize"}
         changes = {name: getattr(self, name) for name in sorted(given)}
         if "metrics" in changes:
             changes["metrics"] = [each.model_dump(exclude_unset=True) for each in self.metrics]
         return changes
+
+
+class ExperimentUpdate(Changes):
+    """What to change; a key that is absent leaves its part as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"parallel_bandwidth": 4}]})
+
+    observation_budget: PositiveInteger | None = None
+    """How many observations are planned; `null` changes nothing."""
+    budget: PositiveInteger | None = None
+    """Of an AIExperiment, how many training runs are planned; `null` clears it. Others have an
+    `observation_budget`."""
 
 
 class ExperimentFetch(Fetch):
@@ -176,14 +206,14 @@ class ExperimentList(Listing):
     development: QueryFlag | None = None
     """Only development experiments, or only others."""
     include_ai: QueryFlag = False
-    """Accepted for SigOpt's sake; changes nothing yet."""
+    """AIExperiments as well."""
 
 
 class ExperimentDelete(Query):
     """How an experiment is deleted."""
 
     include_runs: QueryFlag = False
-    """Accepted for SigOpt's sake; there are no runs yet."""
+    """Delete what belongs to it as well: its suggestions and observations."""
 
 
 class Bounds(Answer):
@@ -297,10 +327,23 @@ class Progress(Answer):
     """With exactly one optimized metric: its best observation."""
 
 
-class Experiment(Answer):
-    """What is optimized, and how far it has come."""
+class RunProgress(Answer):
+    """How far an AIExperiment has come."""
 
-    object: Literal["experiment"] = "experiment"
+    object: Literal["progress"] = "progress"
+    finished_run_count: int
+    """Training runs that completed or failed, and are not deleted."""
+    active_run_count: int
+    """Training runs that are under way, and are not deleted; one whose worker died is, too."""
+    total_run_count: int
+    """Both of them."""
+    remaining_budget: int | None
+    """What is left of the budget; below zero when it was exceeded, `null` without one."""
+
+
+class ExperimentOfEitherKind(Answer):
+    """What experiments and AIExperiments have in common."""
+
     id: str
     client: str
     user: str | None = None
@@ -311,13 +354,12 @@ class Experiment(Answer):
     updated: int
     project: str | None
     """The id of the project to which it belongs."""
-    development: bool
-    runs_only: bool = False
+    runs_only: bool
+    """Whether it is an AIExperiment: made of training runs, which alone report to it."""
     parameters: list[Parameter]
     conditionals: list[Conditional]
     linear_constraints: list[LinearConstraint]
     metrics: list[Metric]
-    observation_budget: int | None
     parallel_bandwidth: int | None
     num_solutions: int | None
     suggestion_ttl_seconds: float | None
@@ -325,4 +367,22 @@ class Experiment(Answer):
     early_stopping: EarlyStopping | None
     """When trainings that report checkpoints are told to stop; `null` stops none."""
     metadata: dict[str, str | int | float] | None
-    progress: Progress
+
+
+class Experiment(ExperimentOfEitherKind):
+    """What is optimized, and how far it has come."""
+
+    object: Literal["experiment"] = "experiment"
+    development: bool
+    observation_budget: int | None = None
+    """How many observations are planned. AIExperiments do not have this field."""
+    budget: int | None = None
+    """How many training runs are planned. AIExperiments alone have this field."""
+    progress: Progress | RunProgress
+
+    @model_serializer(mode="wrap")
+    def _leave_out_the_other_budget(self, handler: Any):  # type: ignore[no-untyped-def]  # a type would become the schema
+        shown = handler(self)
+        # With `fields` neither need be there.
+        shown.pop("observation_budget" if self.runs_only else "budget", None)
+        return shown
