@@ -131,6 +131,9 @@ def up(
     port: Port = 8080,
     data_dir: DataDir = None,
     workers: Annotated[int, typer.Option(min=0, max=64, help="Worker processes.")] = 1,
+    api_processes: Annotated[
+        int, typer.Option(min=1, max=64, help="API processes, which share the port.")
+    ] = 1,
 ) -> None:
     """Run everything on this machine: Postgres, API, workers. Ctrl-C stops all of it.
 
@@ -144,7 +147,9 @@ def up(
     from tradeoff import server
 
     settings = _settings(data_dir, logging_level=logging.WARNING)
-    server.up(settings, host=host, port=port, workers=workers, say=_say)
+    server.up(
+        settings, host=host, port=port, workers=workers, api_processes=api_processes, say=_say
+    )
 
 
 @app.command()
@@ -152,6 +157,9 @@ def api(
     host: Host = "127.0.0.1",
     port: Port = 8080,
     data_dir: DataDir = None,
+    share_port: Annotated[
+        bool, typer.Option(help="Listen together with others of this option; not on Windows.")
+    ] = False,
     supervised: Supervised = False,
 ) -> None:
     """Run one API process alone.
@@ -163,7 +171,7 @@ def api(
 
     settings = _settings(data_dir, logging_level=logging.INFO)
     _watch_parent(supervised)
-    server.serve(settings, host=host, port=port)
+    server.serve(settings, host=host, port=port, share_port=share_port)
 
 
 @app.command()

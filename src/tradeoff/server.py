@@ -39,13 +39,21 @@ def create_app(settings: config.Settings) -> FastAPI:
     return api.build_api(opened, settings)
 
 
-def serve(settings: config.Settings, *, host: str, port: int) -> None:
+def serve(settings: config.Settings, *, host: str, port: int, share_port: bool = False) -> None:
     """Run the web process until it is told to end (SIGINT, SIGTERM).
+
+    Args:
+        settings: what the operator set.
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        share_port: others may listen there too; the system deals new connections out.
 
     Raises:
         StartError: if the port is taken, or the database is not usable.
     """
-    port = stack.check_port(host, port)
+    listening = None if not share_port else [stack.listen_together(host, port)]
+    if listening is None:
+        port = stack.check_port(host, port)
     # uvicorn repeats the signal that ended it; the default would skip what follows the server.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     with installation.open_database(settings) as opened:
@@ -67,7 +75,7 @@ def serve(settings: config.Settings, *, host: str, port: int) -> None:
         gc.freeze()
         server = _Server(served, app)
         with contextlib.suppress(KeyboardInterrupt):
-            server.run()
+            server.run(sockets=listening)
     if not server.started:
         raise errors.StartError(f"Cannot serve on {host} port {port}; the log says why.")
 
@@ -91,6 +99,7 @@ def up(
     host: str = "127.0.0.1",
     port: int = 8080,
     workers: int = 1,
+    api_processes: int = 1,
     say: stack.Say = logger.info,
 ) -> None:
     """Run everything on one machine until SIGINT or SIGTERM, then end all of it in order.
@@ -100,6 +109,7 @@ def up(
         host: address to listen on.
         port: port to listen on; 0 takes a free one.
         workers: how many worker processes.
+        api_processes: how many API processes; they share the port.
         say: shows a line to the user.
 
     Raises:
@@ -111,7 +121,13 @@ def up(
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda _number, _frame: stop.set())
     with stack.running(
-        settings, host=host, port=port, workers=workers, say=say, stop=stop
+        settings,
+        host=host,
+        port=port,
+        workers=workers,
+        api_processes=api_processes,
+        say=say,
+        stop=stop,
     ) as running:
         if not stop.is_set():
             _welcome(running, say)

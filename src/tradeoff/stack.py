@@ -44,6 +44,7 @@ def running(
     host: str = "127.0.0.1",
     port: int = 8080,
     workers: int = 1,
+    api_processes: int = 1,
     say: Say = logger.info,
     stop: supervisor.Flag | None = None,
 ) -> Iterator[Stack]:
@@ -76,7 +77,9 @@ def running(
         stack = Stack(settings, url, say)
         undo.callback(stack.close_database)
         stack.open_database()
-        stack.start_children(record, host=host, port=port, workers=workers)
+        stack.start_children(
+            record, host=host, port=port, workers=workers, api_processes=api_processes
+        )
         undo.callback(stack.stop_children)
         stack.await_ready(stop)
         yield stack
@@ -101,6 +104,7 @@ class Stack:
     _environment: dict[str, str] = field(default_factory=dict, repr=False)
     _postgres: embedded.EmbeddedPostgres | None = None
     _supervisor: supervisor.Supervisor | None = None
+    _api_log: Path = Path("api.log")
     _pause_seconds: float = 1.0
     _again: float = field(default=0.0, repr=False)
 
@@ -130,12 +134,21 @@ class Stack:
         finally:
             opened.dispose()
 
-    def start_children(self, record: Path, *, host: str, port: int, workers: int) -> None:
+    def start_children(
+        self, record: Path, *, host: str, port: int, workers: int, api_processes: int
+    ) -> None:
         """Start the API and the workers."""
         logs = self.settings.data_dir / "logs"
         command = [sys.executable, "-m", "tradeoff"]
         serve = [*command, "api", "--supervised", "--host", host, "--port", str(port)]
-        children = [supervisor.Child("api", serve, logs / "api.log", GRACE_SECONDS)]
+        names = ["api"]
+        if api_processes > 1:
+            serve.append("--share-port")
+            names = [f"api-{number}" for number in range(1, api_processes + 1)]
+        children = [
+            supervisor.Child(name, serve, logs / f"{name}.log", GRACE_SECONDS) for name in names
+        ]
+        self._api_log = children[0].log
         for number in range(1, workers + 1):
             work = [*command, "worker", "--supervised"]
             name = f"worker-{number}"
@@ -155,7 +168,7 @@ class Stack:
         if not self._await("/health/live", stop, LIVE_SECONDS):
             if stop.is_set():
                 return
-            log = self.settings.data_dir / "logs" / "api.log"
+            log = self._api_log
             lines = "\n".join(f"  {line}" for line in supervisor.tail(log, 8))
             raise errors.StartError(f"The API does not come up. The end of {log}:\n{lines}")
         self.say(f"  API       {self.url} ({time.monotonic() - began:.1f} s)")
@@ -228,19 +241,40 @@ def check_port(host: str, port: int) -> int:
     Raises:
         StartError: if another program listens there, or the address is not ours.
     """
+    with closing(_bind(host, port, socket.SO_REUSEADDR)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def listen_together(host: str, port: int) -> socket.socket:
+    """A socket on an address where others may listen in the same way.
+
+    The system deals new connections out among them, and to those alone that live.
+
+    Raises:
+        StartError: if a program listens there that does not share, or the address is not ours.
+    """
+    return _bind(host, port, socket.SO_REUSEADDR, socket.SO_REUSEPORT)
+
+
+def _bind(host: str, port: int, *options: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        with closing(socket.socket(family, kind, protocol)) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            return int(probe.getsockname()[1])
+        bound = socket.socket(family, kind, protocol)
+        try:
+            for option in options:
+                bound.setsockopt(socket.SOL_SOCKET, option, 1)
+            bound.bind(address)
+        except OSError:
+            bound.close()
+            raise
     except OSError as error:
         raise errors.StartError(
             f"Cannot listen on {host} port {port}: {error.strerror or error}{_listener(port)}. "
             "Choose another with --port."
         ) from error
+    return bound
 
 
 def is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""An API process that is told to end: what it has in hand is finished, and nobody waits in vain."""
+"""API processes as they come and go: nobody waits in vain, and nobody is turned away."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
+import psutil
 
 from tests.builders import make_experiment, observe
 from tests.conftest import Account
@@ -24,35 +25,36 @@ from tradeoff.store.database import Database
 WAIT_SECONDS = 60
 
 
-@pytest.fixture
-def api(database_url: str, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A process as an operator starts it, and where it answers."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
+@contextmanager
+def api(
+    database_url: str, folder: Path, port: int, *options: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process as an operator starts it, listening."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tradeoff", "api", "--port", str(port)],
+        [sys.executable, "-m", "tradeoff", "api", "--port", str(port), *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={
             **os.environ,
             "TRADEOFF_DATABASE_URL": database_url,
-            "TRADEOFF_DATA_DIR": str(tmp_path),
+            "TRADEOFF_DATA_DIR": str(folder),
             "TRADEOFF_SUGGESTION_WAIT_SECONDS": str(WAIT_SECONDS),
         },
     )
     try:
-        wait_until(lambda: answers(f"{url}/health/live"))
-        yield process, url
+        wait_until(lambda: listens(process, port))
+        yield process
     finally:
         process.kill()
         process.wait(timeout=30)
 
 
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).is_success
-    except httpx.TransportError:
-        return False
+def listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    assert process.poll() is None, "the process ended"
+    return any(
+        connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+        for connection in psutil.Process(process.pid).net_connections()
+    )
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
@@ -63,23 +65,42 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def test_who_waits_when_the_process_is_told_to_end_is_answered_at_once(
-    api: tuple[subprocess.Popen[bytes], str], database: Database, account: Account
+    database: Database, account: Account, tmp_path: Path
 ) -> None:
-    process, url = api
     experiment_id = make_experiment(database, account)
     observe(database, account, experiment_id, count=20)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
     path = f"{url}/v1/experiments/{experiment_id}/suggestions"
 
     def ask(_: int) -> httpx.Response:
         return httpx.post(path, auth=(account.token, ""), json={}, timeout=2 * WAIT_SECONDS)
 
-    with ThreadPoolExecutor(8) as pool:
+    with api(database.url, tmp_path, port) as process, ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, number) for number in range(8)]
         wait_until(lambda: "tradeoff_requests_active 9.0" in httpx.get(f"{url}/metrics").text)
         process.send_signal(signal.SIGTERM)
         given = [each.result() for each in asked]
+        ended = process.wait(timeout=30)
 
     assert {answer.status_code for answer in given} == {200}
     assert {answer.json()["source"] for answer in given} == {"space_filling"}
     assert len({answer.json()["id"] for answer in given}) == 8
-    assert process.wait(timeout=30) == 0
+    assert ended == 0
+
+
+def test_processes_share_a_port_and_one_that_dies_takes_it_from_nobody(
+    database: Database, tmp_path: Path
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/health/live"
+    with (
+        api(database.url, tmp_path, port, "--share-port") as one,
+        api(database.url, tmp_path, port, "--share-port"),
+    ):
+        together = [httpx.get(url).status_code for _ in range(20)]
+        one.kill()
+        one.wait(timeout=30)
+        alone = [httpx.get(url).status_code for _ in range(20)]
+
+    assert set(together) == set(alone) == {200}
