@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from tests.builders import make_experiment, make_spec
 from tests.conftest import Account
@@ -336,3 +336,20 @@ def test_tokens_expire_by_the_databases_clock(
 
     assert found is not None
     assert found.expired is expired
+
+
+def test_a_spec_is_read_and_written_across_releases(database: Database, account: Account) -> None:
+    """An option that is not used is not written, and one of a newer release is passed over."""
+    experiment_id = make_experiment(database, account)
+    with database.transaction() as session:
+        experiment = experiments.get(session, experiment_id)
+        before = experiment.spec
+        written = session.execute(text("select spec from experiments")).scalar_one()
+        assert "early_stopping" not in written
+        assert written["observation_budget"] == before.observation_budget
+        session.execute(
+            text("update experiments set spec = spec || cast(:newer as jsonb)"),
+            {"newer": '{"of_a_newer_release": {"depth": 3}}'},
+        )
+    with database.transaction() as session:
+        assert experiments.get(session, experiment_id).spec == before

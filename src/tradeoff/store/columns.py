@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import Any
 
@@ -14,8 +15,16 @@ from tradeoff.spec.experiment import ExperimentSpec
 
 @lru_cache(maxsize=256)
 def _read_spec(text: str) -> ExperimentSpec:
-    """The spec in `text`; every request reads one, nearly always the same few."""
-    return ExperimentSpec.model_validate_json(text)
+    """The spec in `text`; every request reads one, nearly always the same few.
+
+    An option that a newer release wrote is passed over: while one release takes over from another
+    both work on the same rows.
+    """
+    known = {key: value for key, value in json.loads(text).items() if key in _FIELDS}
+    return ExperimentSpec.model_validate_json(json.dumps(known))
+
+
+_FIELDS = ExperimentSpec.model_fields
 
 
 class SpecColumn(TypeDecorator[ExperimentSpec]):
@@ -25,8 +34,11 @@ class SpecColumn(TypeDecorator[ExperimentSpec]):
     cache_ok = True
 
     def process_bind_param(self, value: ExperimentSpec | None, dialect: Dialect) -> Any:
-        """To JSON."""
-        return None if value is None else value.model_dump(mode="json")
+        """To JSON, without the options that are not used: the release before may not know them."""
+        if value is None:
+            return None
+        dumped = value.model_dump(mode="json")
+        return {key: each for key, each in dumped.items() if each != _FIELDS[key].default}
 
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Read as text, which is equal for equal specs."""
