@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.service import phases, report, site
 from benchmarks.service.phases import QUICK, Bench, Scale
 
-ALL = ("warm", "growth", "reads", "waiting", "herd", "live", "optuna")
+ALL = ("warm", "growth", "reads", "waiting", "herd", "live", "memory", "optuna")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +62,7 @@ def measure(bench: Bench, only: Sequence[str], results: dict[str, Any]) -> None:
     do("waiting", lambda: phases.measure_waiting(bench))
     do("herd", lambda: phases.measure_herd(bench))
     do("live", lambda: phases.measure_live(bench))
-    results["memory"] = bench.site.memory_mib()
+    do("memory", bench.site.memory_mib)
     if "worker" in bench.site.parts:
         bench.site.end("worker")
     do("optuna", lambda: phases.measure_optuna(bench, results.get("growth", {}).get("rows", [])))

@@ -284,6 +284,7 @@ def measure_herd(bench: Bench) -> dict[str, Any]:
 def measure_live(bench: Bench) -> dict[str, Any]:
     """The same with the real worker, whose fits share the machine with everything else."""
     bench.say("starting a worker")
+    bench.site.put_away()
     bench.site.start_worker()
     rows = []
     for name, clients, count, bandwidth, think in (
@@ -377,5 +378,5 @@ def _measure_peer(
 def forget_raw(results: dict[str, Any]) -> None:
     """Leave out every single latency, which only the sums were made of."""
     for value in results.values():
-        for row in [value, *value.get("rows", ()), *value.get("ceilings", ())]:
+        for row in (value, *value.get("rows", ()), *value.get("ceilings", ())):
             row.pop("took", None)

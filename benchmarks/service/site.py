@@ -134,6 +134,7 @@ class Site:
         with database.transaction() as session:
             _, secrets = accounts.create_client(session, name="benchmark")
         database.dispose()
+        self._experiments: list[str] = []
         self.target = Target("127.0.0.1", free_port(), secrets["api"])
         self.parts: dict[str, Part] = {}
         self._client = Client(
@@ -233,7 +234,13 @@ class Site:
             count = min(BATCH, loaded - start)
             points = design.space_filling(spec(), seed=LOADED_SEED, start=start, count=count)
             experiment.observations().create_batch([_observation(point) for point in points])
+        self._experiments.append(experiment.id)
         return experiment.id
+
+    def put_away(self) -> None:
+        """Delete all experiments so far, so that no worker has anything to do with them."""
+        while self._experiments:
+            self._client.experiments(self._experiments.pop()).delete()
 
     def await_warm(self, experiments: Sequence[str]) -> None:
         """Wait until each of them has suggestions of a model.
@@ -283,17 +290,15 @@ class Site:
         return {**used, "postgres": _cpu_of(self._postgres.pid)}
 
     def memory_mib(self) -> dict[str, float]:
-        """Memory of each process: resident; for Postgres the shared part counted once."""
+        """Memory of each process; pages that several share are counted once, in parts."""
         found = {}
         for name, part in self.parts.items():
-            found[name] = psutil.Process(part.pid).memory_info().rss / 2**20
-            for child in _children(part.pid):
-                with suppress(psutil.NoSuchProcess):
-                    size = child.memory_info().rss / 2**20
-                    key = f"{name}, its engine process" if name == "worker" else f"{name}, child"
-                    found[key] = max(found.get(key, 0.0), size)
-        processes = [psutil.Process(self._postgres.pid), *_children(self._postgres.pid)]
-        found[f"postgres, {len(processes)} processes"] = sum(map(_own_memory, processes)) / 2**20
+            children = _children(part.pid)
+            found[name] = _memory_of([psutil.Process(part.pid)])
+            if children:
+                found[f"{name}, its {len(children)} children"] = _memory_of(children)
+        server = [psutil.Process(self._postgres.pid), *_children(self._postgres.pid)]
+        found[f"postgres, {len(server)} processes"] = _memory_of(server)
         return found
 
     def api_load(self) -> Load:
@@ -389,9 +394,9 @@ def _cpu_of(pid: int) -> float:
     return total
 
 
-def _own_memory(process: psutil.Process) -> float:
-    """Memory of a process, its share of what is shared included; 0 when it has just ended."""
-    try:
-        return float(process.memory_full_info().pss)
-    except (psutil.Error, AttributeError):
-        return 0.0
+def _memory_of(processes: Sequence[psutil.Process]) -> float:
+    total = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            total += process.memory_full_info().pss / 2**20
+    return total
