@@ -1,6 +1,7 @@
 """Serving: leases, transient failures, checkpoints, and what makes a refresh cheap and sure.
 
-Only new columns and indexes, and a wider set of states: the release before works on this schema.
+Only new columns and a wider set of states: the release before works on this schema. The indexes of
+the suggestions are made by 0008, which does not hold up those who write.
 
 Revision ID: 0003
 Revises: 0002
@@ -44,21 +45,7 @@ def upgrade() -> None:
         "observations",
         sa.Column("transient", sa.Boolean(), server_default=false, nullable=False),
     )
-    _change_states("'queued', 'ready', 'open', 'lapsed', 'closed'", "'open', 'lapsed', 'closed'")
-    op.create_index(
-        "ix_suggestions_worker",
-        "suggestions",
-        ["experiment_id", "worker_id"],
-        postgresql_where=sa.text(
-            "state in ('open', 'lapsed') and worker_id is not null and not deleted"
-        ),
-    )
-    op.create_index(
-        "ix_suggestions_lease_expires",
-        "suggestions",
-        ["lease_expires"],
-        postgresql_where=sa.text("state = 'open' and lease_expires is not null"),
-    )
+    _change_states("'queued', 'ready', 'open', 'lapsed', 'closed'")
     _create_checkpoints()
 
 
@@ -96,25 +83,21 @@ def _create_checkpoints() -> None:
     op.create_index("ix_checkpoints_experiment_id_step", "checkpoints", ["experiment_id", "step"])
 
 
-def _change_states(states: str, handed_out: str) -> None:
-    """Let a suggestion be in one of `states`; list those `handed_out`."""
+def _change_states(states: str) -> None:
+    """Let a suggestion be in one of `states`; 0008 looks at the old rows."""
     op.drop_constraint(op.f("ck_suggestions_state"), "suggestions", type_="check")
-    op.create_check_constraint(op.f("ck_suggestions_state"), "suggestions", f"state in ({states})")
-    op.drop_index("ix_suggestions_listed", "suggestions")
-    op.create_index(
-        "ix_suggestions_listed",
+    op.create_check_constraint(
+        op.f("ck_suggestions_state"),
         "suggestions",
-        ["experiment_id", "id"],
-        postgresql_where=sa.text(f"state in ({handed_out})"),
+        f"state in ({states})",
+        postgresql_not_valid=True,
     )
 
 
 def downgrade() -> None:
     op.drop_table("checkpoints")
-    op.drop_index("ix_suggestions_lease_expires", "suggestions")
-    op.drop_index("ix_suggestions_worker", "suggestions")
     op.execute("update suggestions set state = 'open' where state = 'lapsed'")
-    _change_states("'queued', 'ready', 'open', 'closed'", "'open', 'closed'")
+    _change_states("'queued', 'ready', 'open', 'closed'")
     op.drop_column("observations", "transient")
     for name in ("stopped", "attempt", "lease_expires", "lease_seconds", "worker_id"):
         op.drop_column("suggestions", name)

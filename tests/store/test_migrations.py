@@ -210,3 +210,60 @@ def test_states_and_roles_are_a_closed_set(database_url: str, table: str, values
     with pytest.raises(Exception, match=f"ck_{table}_"):
         change()
     database.dispose()
+
+
+def test_a_step_gives_way_and_tries_again(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long transaction holds a table that a step changes: those behind it are not held up."""
+    upgrade_to(empty_url, "0002")
+    monkeypatch.setattr(migrations, "LOCK_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(migrations, "PAUSE_SECONDS", 0.2)
+    holder = psycopg2.connect(empty_url)
+    with holder.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("select count(*) from suggestions")
+        upgrading = pool.submit(migrations.upgrade, empty_url)
+        with pytest.raises(TimeoutError):
+            upgrading.result(timeout=1.5)
+        # It waits for the table only now and then, so others get at it.
+        run(empty_url, "set lock_timeout = '20s'; select count(*) from suggestions")
+        holder.rollback()
+        upgrading.result(timeout=60)
+    holder.close()
+
+    migrations.check(empty_url)
+
+
+def test_a_database_that_is_never_free_is_left_as_it_was(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade_to(empty_url, "0002")
+    for name, value in {"LOCK_TIMEOUT_SECONDS": 0.1, "PAUSE_SECONDS": 0.01, "TRIES": 3}.items():
+        monkeypatch.setattr(migrations, name, value)
+    holder = psycopg2.connect(empty_url)
+    with holder.cursor() as cursor:
+        cursor.execute("select count(*) from suggestions")
+
+        with pytest.raises(StartError, match="too busy to be migrated"):
+            migrations.upgrade(empty_url)
+
+    holder.close()
+    assert migrations.current(empty_url) == "0002"
+    migrations.upgrade(empty_url)
+    migrations.check(empty_url)
+
+
+def test_an_index_that_was_interrupted_is_made_anew(empty_url: str) -> None:
+    """What a killed `create index concurrently` leaves has the name of the new one, and no use."""
+    upgrade_to(empty_url, "0007")
+    run(empty_url, "create index ix_suggestions_listed_new on suggestions (id)")
+
+    migrations.upgrade(empty_url)
+
+    rows = run(
+        empty_url,
+        "select indexrelid::regclass::text, indisvalid from pg_index "
+        "where indrelid = 'suggestions'::regclass",
+    )
+    names = {name for name, _ in rows}
+    assert all(valid for _, valid in rows)
+    assert {"ix_suggestions_listed", "ix_suggestions_worker"} <= names
+    assert not any(name.endswith("_new") for name in names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,37 +12,83 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, create_engine, exc, pool, text
 
 from tradeoff.errors import StartError
 from tradeoff.store.database import CONNECT_TIMEOUT_SECONDS, Session, driver_url
 
+logger = logging.getLogger(__name__)
+
 #: Any two `tradeoff migrate` take turns by it; the number itself means nothing.
 ADVISORY_LOCK = 7_236_151
+#: How often somebody asks whether it is his turn.
+TURN_SECONDS = 0.1
+#: Whoever comes after a step that waits for a table waits as well, so it must not wait for long.
+LOCK_TIMEOUT_SECONDS = 2
+PAUSE_SECONDS = 1.0
+TRIES = 60
 
 
 def upgrade(url: str) -> None:
     """Bring the schema at `url` to `head()`; does nothing when it is there already.
 
-    Several processes may call this at once: one works, the others wait for it.
+    Several processes may call this at once: one works, the others wait for it. The service may run
+    meanwhile: a step that meets a long transaction gives way to those who queue behind it, and
+    tries again.
 
     Raises:
-        StartError: when the database does not answer, or is newer than this program.
+        StartError: when the database does not answer, is newer than this program, or is so busy
+            that a step found no gap.
     """
     with _connection(url) as connection:
-        connection.execute(text("select pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
-        connection.commit()
+        _await_turn(connection)
         try:
             refuse_newer(MigrationContext.configure(connection).get_current_revision())
             connection.commit()
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
+            _step_until_done(connection)
         finally:
             connection.rollback()
             connection.execute(text("select pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
             connection.commit()
+
+
+def _await_turn(connection: Connection) -> None:
+    """Take the lock of all `tradeoff migrate`.
+
+    Asked for again and again: who waits inside a statement holds a snapshot, and an index that
+    another one builds concurrently would wait for the end of that, both of them for ever.
+    """
+    take = text("select pg_try_advisory_lock(:key)")
+    while not connection.scalar(take, {"key": ADVISORY_LOCK}):
+        connection.commit()
+        time.sleep(TURN_SECONDS)
+    connection.commit()
+
+
+def _step_until_done(connection: Connection) -> None:
+    """Do what is to be done; steps that are done stay done when a later one has to wait."""
+    connection.execute(text(f"set lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
+    connection.commit()
+    config = _config()
+    config.attributes["connection"] = connection
+    for tries_left in reversed(range(TRIES)):
+        try:
+            command.upgrade(config, "head")
+            connection.commit()
+        except exc.DBAPIError as error:
+            connection.rollback()
+            if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
+                raise
+            if not tries_left:
+                raise StartError(
+                    "The database is too busy to be migrated: a transaction holds its tables. "
+                    "Nothing is half-done; run `tradeoff migrate` again when there is less to do"
+                ) from error
+            logger.info("a migration gives way, and tries again")
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 def current(url: str) -> str | None:
