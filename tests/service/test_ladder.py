@@ -73,3 +73,11 @@ def test_the_rung_is_left_an_hour_after_it_was_reached(
     let_pass(session, experiment, minutes=30)
     # Those two were on another rung.
     assert fail(session, experiment, 2) == [0, 0]
+
+
+def test_want_of_time_or_memory_leads_down_at_once(
+    session: Session, experiment: tables.Experiment
+) -> None:
+    assert ladder.note_failure(session, experiment.id, overran=True) == ladder.SUBSET
+    assert fail(session, experiment, 2) == [1, 1]
+    assert ladder.note_failure(session, experiment.id, overran=True) == ladder.LIGHT

@@ -350,8 +350,12 @@ def test_a_poisonous_experiment_does_not_hold_back_another_one(
     assert buffer_of(database, good)
     with database.transaction() as session:
         assert experiments.get(session, good).refresh_failures == 0
-        assert experiments.get(session, bad).refresh_failures == 2
         experiment = experiments.get(session, bad)
+        # Twice too much memory is two rungs; two exceptions are not yet one.
+        if poison is hooks.eats_memory_for_poison:
+            assert (experiment.rung, experiment.refresh_failures) == (ladder.LIGHT, 0)
+        else:
+            assert (experiment.rung, experiment.refresh_failures) == (ladder.FULL, 2)
         assert suggestions.serve(session, experiment, accept_stale=True) is not None
 
 

@@ -1,8 +1,9 @@
 """How much a refresh attempts: less, the more often it failed.
 
-Three failures on one rung within an hour lead to the next one for an hour; then everything is
-attempted again. On the last rung no model is asked at all, so an experiment that no model bears
-holds no other one back. The clock is the database's.
+Three failures on one rung within an hour lead to the next one for an hour, and so does a single one
+for want of time or memory, which holds up a worker the longest; then everything is attempted again.
+On the last rung no model is asked at all, so an experiment that no model bears holds no other one
+back. The clock is the database's.
 """
 
 from __future__ import annotations
@@ -30,8 +31,13 @@ def read_rung(session: Session, experiment: tables.Experiment) -> int:
     return _rung_at(experiment, clock.read(session)) if experiment.rung else FULL
 
 
-def note_failure(session: Session, experiment_id: int) -> int:
+def note_failure(session: Session, experiment_id: int, *, overran: bool = False) -> int:
     """Count a refresh that failed; gives the rung of the next one.
+
+    Args:
+        session: to work with.
+        experiment_id: whose refresh.
+        overran: it took too much time or memory, and would again.
 
     Raises:
         NotFound: when the experiment is gone.
@@ -44,7 +50,7 @@ def note_failure(session: Session, experiment_id: int) -> int:
         since, before = now, 0
     else:
         before = experiment.refresh_failures
-    if before + 1 < FAILURES:
+    if before + 1 < FAILURES and not overran:
         experiment.refresh_failures, experiment.refresh_failing_since = before + 1, since
         if rung == FULL:
             experiment.rung, experiment.rung_until = FULL, None

@@ -47,6 +47,10 @@ class EngineFailed(Exception):
     """The engine did not answer: it raised, was killed, took too long or too much memory."""
 
 
+class EngineOverran(EngineFailed):
+    """The engine took more time or memory than it may: as much again would bring no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What `engine.suggest.suggest` is asked; plain values, so that they can cross a pipe.
@@ -116,8 +120,9 @@ class EngineProcess:
         """The engine's answer.
 
         Raises:
-            EngineFailed: when it raises, dies, is not done in time or takes too much memory; the
-                child is then gone, and the next question starts a new one.
+            EngineFailed: when it raises or dies; when it is not done in time or takes too much
+                memory, `EngineOverran`. The child is then gone, and the next question starts a
+                new one.
         """
         with self._guard:
             pipe = self._ensure()
@@ -166,16 +171,16 @@ class EngineProcess:
         """Return when there is an answer.
 
         Raises:
-            EngineFailed: when there is none in time, or the child's memory passes its limit.
+            EngineOverran: when there is none in time, or the child's memory passes its limit.
         """
         assert self._process is not None
         end = time.monotonic() + limit_seconds
         while not pipe.poll(max(0.0, min(WATCH_SECONDS, end - time.monotonic()))):
             if time.monotonic() >= end:
-                raise EngineFailed(f"not done after {limit_seconds:g} seconds")
+                raise EngineOverran(f"not done after {limit_seconds:g} seconds")
             if _memory_of(self._process.pid) > self._memory_bytes:
                 megabytes = self._memory_bytes / 2**20
-                raise EngineFailed(f"it took more than {megabytes:.0f} MB of memory")
+                raise EngineOverran(f"it took more than {megabytes:.0f} MB of memory")
 
     def _ensure(self) -> Connection:
         if self._process is not None and self._process.is_alive() and self._pipe is not None:

@@ -20,7 +20,7 @@ from tradeoff.store import clock, experiments
 from tradeoff.store.database import Database
 from tradeoff.store.suggestions import Draft
 from tradeoff.worker import gpu
-from tradeoff.worker.compute import EngineFailed, EngineProcess, Question
+from tradeoff.worker.compute import EngineFailed, EngineOverran, EngineProcess, Question
 from tradeoff.worker.histories import Histories
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,8 @@ class Refresher:
             return self._fill(experiment_id, task)
         except EngineFailed as error:
             with self._database.transaction() as session:
-                rung = ladder.note_failure(session, experiment_id)
+                overran = isinstance(error, EngineOverran)
+                rung = ladder.note_failure(session, experiment_id, overran=overran)
             logger.warning(
                 "a refresh failed",
                 extra={
