@@ -7,6 +7,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # More for the command of a target: make test ARGS="-k pareto", make demo ARGS="--observations 20"
 ARGS ?=
+# How long `make soak` lasts.
+SOAK_SECONDS ?= 3600
 
 .PHONY: help
 help: ## say what there is
@@ -32,6 +34,14 @@ test-slow: setup ## run only the slow tests
 test-all: setup ## run all tests
 	@$(PYTEST) $(ARGS)
 
+.PHONY: faults
+faults: setup ## run every test of faults, each fault for a minute; takes about 25 minutes
+	@TRADEOFF_FAULT_SECONDS=60 $(PYTEST) tests/faults --deselect tests/faults/test_soak.py $(ARGS)
+
+.PHONY: soak
+soak: setup ## run random faults for a long time: make soak SECONDS=3600
+	@TRADEOFF_SOAK_SECONDS=$(SECONDS) $(PYTEST) tests/faults/test_soak.py -s $(ARGS)
+
 .PHONY: lint
 lint: setup ## check formatting, style, types, imports between rooms, container files
 	@$(BIN)/ruff format --check
@@ -48,6 +58,10 @@ bench-speed: setup ## measure what one suggestion costs, beside BoTorch's stock 
 .PHONY: bench-search
 bench-search: setup ## measure how well the engine searches, beside random search
 	@$(BIN)/python -m benchmarks.closed_loop $(ARGS)
+
+.PHONY: bench-service
+bench-service: setup ## measure the service under load, beside what the machine can do, and Optuna
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.service $(ARGS)
 
 .PHONY: format
 format: setup ## format the code and mend what can be mended

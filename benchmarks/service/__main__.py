@@ -33,13 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("comparing the ledgers with the database")
         audit = bench.audit()
     clean = not audit.faults() and not bench.errors
-    print(report.write_all(results), end="\n\n")
-    if text := report.write_targets(results):
-        print(text, end="\n\n")
-    print(report.write_ledger(audit, bench.errors))
     if options.json:
         told = {**results, "ledger": asdict(audit), "errors": bench.errors}
         options.json.write_text(json.dumps(told, indent=1) + "\n")
+    print(report.write_all(results), end="\n\n")
+    print(report.write_targets(results), end="\n\n")
+    print(report.write_ledger(audit, bench.errors))
     say("done")
     print(report.summarize(results, clean=clean))
     return 0 if clean else 1

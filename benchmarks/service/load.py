@@ -27,6 +27,8 @@ from benchmarks.service.wire import Answer, Broken, Connection, Target, Writer
 #: The client's own: refusals that may be none in a moment; so may every 5xx.
 TRANSIENT = frozenset({408, 425, 429})
 TRIES = 20
+#: The requests that each task is made of.
+KINDS = {"loop": ("ask", "report"), "ask": ("ask",), "report": ("report",), "get": ("get",)}
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
 #: A client whose request was refused for good does not spin.
@@ -218,7 +220,7 @@ class Client:
         self._outcome.answered += 1
         # A rate counts what was answered in the time that is measured, and no more.
         if began >= self._measured_from and now <= self._deadline:
-            self._outcome.took.setdefault(kind, []).append(now - began)
+            self._outcome.took[kind].append(now - began)
 
 
 def may_pass(answer: Answer) -> bool:
@@ -229,7 +231,7 @@ def may_pass(answer: Answer) -> bool:
 
 async def carry_out(plan: Plan) -> Outcome:
     """Carry a plan out."""
-    outcome = Outcome()
+    outcome = Outcome(took={kind: [] for kind in KINDS[plan.task]})
     clients = [Client(plan, experiment, outcome) for experiment in plan.clients]
     if plan.connect_first:
         for client in clients:
