@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 # More for the command of a target: make test ARGS="-k pareto", make demo ARGS="--observations 20"
 ARGS ?=
 # How long `make soak` lasts.
-SOAK_SECONDS ?= 3600
+SECONDS ?= 3600
 
 .PHONY: help
 help: ## say what there is

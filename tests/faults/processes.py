@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -187,15 +188,21 @@ class Stack:
         served_url: what the parts are given; a proxy's, when there is one.
         account: the first tenant.
         kills: what was killed or restarted how often.
+        source: a checkout of another release, which the next parts run; `None` runs this one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, source: Path | None = None) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
+        self.source = source
         self.kills = Counter[str]()
         self.parts: list[Part] = []
         self._postgres = embedded.start(folder)
         self.database_url = self.served_url = self._postgres.url
-        migrations.upgrade(self.database_url)
+        if source is None:
+            migrations.upgrade(self.database_url)
+        else:
+            assert self.run_command("migrate", source=source).returncode == 0
         self.account = self.add_account("Acme")
         self._watching: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -207,8 +214,24 @@ class Stack:
         assert cluster is not None
         return cluster.socket / f".s.PGSQL.{clusters.PORT}"
 
+    def run_command(self, *arguments: str, source: Path | None) -> subprocess.CompletedProcess[str]:
+        """Run a command of `tradeoff`, of this release or of another one."""
+        return subprocess.run(
+            [sys.executable, "-m", "tradeoff", *arguments],
+            env=self._environment({}, source),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
     def add_account(self, name: str) -> Account:
         """One more tenant."""
+        if self.source is not None:
+            made = json.loads(self.run_command("client", "create", name, source=self.source).stdout)
+            return Account(made["id"], made["tokens"]["api"], made["tokens"]["development"])
         database = connect(self.database_url, pool_size=1)
         try:
             return make_account(database, name)
@@ -229,11 +252,19 @@ class Stack:
             return client.experiments.create(**body).id
 
     def add_api(self, name: str = "api", **settings: Any) -> Api:
-        """Start an API process; it answers when this returns."""
+        """Start an API process; it answers when this returns.
+
+        `clock_hours` lets its clock be wrong.
+        """
         port = free_port()
         arguments = ["api", "--host", "127.0.0.1", "--port", str(port)]
         settings = {"suggestion_wait_seconds": 0.3, **settings}
-        part = Api(name, arguments, folder=self.folder, environment=self._environment(settings))
+        part = Api(
+            name,
+            arguments,
+            folder=self.folder,
+            environment=self._environment(settings, self.source),
+        )
         part.port = port
         self.parts.append(part)
         part.start()
@@ -242,7 +273,12 @@ class Stack:
 
     def add_worker(self, name: str = "worker", **settings: Any) -> Part:
         """Start a worker; it has shown itself in the database when this returns."""
-        part = Part(name, ["worker"], folder=self.folder, environment=self._environment(settings))
+        part = Part(
+            name,
+            ["worker"],
+            folder=self.folder,
+            environment=self._environment(settings, self.source),
+        )
         self.parts.append(part)
         before = self._count_workers()
         part.start()
@@ -317,14 +353,18 @@ class Stack:
         )
         return int(count)
 
-    def _environment(self, settings: Mapping[str, Any]) -> dict[str, str]:
+    def _environment(
+        self, settings: Mapping[str, Any], source: Path | None = None
+    ) -> dict[str, str]:
         given = {f"TRADEOFF_{name.upper()}": str(value) for name, value in settings.items()}
+        path = [HOOKS, *([] if source is None else [source / "src"])]
         return {
             **{name: text for name, text in os.environ.items() if not name.startswith("TRADEOFF_")},
             "OMP_NUM_THREADS": "1",
             "TRADEOFF_DATABASE_URL": self.served_url,
             "TRADEOFF_DATA_DIR": str(self.folder),
-            "PYTHONPATH": os.pathsep.join([str(HOOKS), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join([*map(str, path), os.environ.get("PYTHONPATH", "")]),
+            "FAULTS_FOLDER": str(self.folder),
             **given,
         }
 

@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 
 from tests.faults import load
-from tests.faults.processes import Stack, running, wait_for
+from tests.faults.processes import Stack, on_demand, running, wait_for
 from tests.faults.proxy import proxied
 
 
@@ -59,6 +59,7 @@ def test_postgres_restarted_and_crashed(stack: Stack, fault_seconds: float) -> N
     assert worker.is_alive()
 
 
+@on_demand
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_rows_held_until_the_pool_is_exhausted(stack: Stack) -> None:
@@ -81,6 +82,7 @@ def test_rows_held_until_the_pool_is_exhausted(stack: Stack) -> None:
     load.audit(loops, stack.database_url).assert_clean()
 
 
+@on_demand
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_postgres_out_of_reach_with_connections_open(stack: Stack) -> None:
@@ -130,6 +132,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@on_demand
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_disk_full(tmp_path: Path) -> None:

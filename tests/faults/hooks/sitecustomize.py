@@ -6,14 +6,14 @@ fault is a file in `FAULTS_FOLDER`, taken away by the process that it befalls:
     kill-before-commit    a part of a statement: the process that ran it ends before its commit
     kill-after-commit     the same, when it is committed and nobody was told
     slow-fit              seconds that every fit takes longer, until the file is taken away
-    gpu-fails             the next fit that asks for a GPU raises as CUDA does
 
-A fit of an experiment with a metric of the name `poison` always raises, and one of `glutton` eats
+`TRADEOFF_CLOCK_HOURS` lets the process believe in another time. A fit of an experiment with a metric of the name `poison` always raises, and one of `glutton` eats
 all the memory that it gets.
 """
 
 from __future__ import annotations
 
+import datetime
 import functools
 import importlib.abc
 import importlib.util
@@ -101,6 +101,28 @@ def spoil_fits(module: ModuleType) -> None:
     module.suggest = spoiled  # type: ignore[attr-defined]  # the module's own function
 
 
+def shift_clock(hours: float) -> None:
+    """Let this process believe in another time; what measures durations stays as it is."""
+    seconds = hours * 3600
+    real_time, real_datetime = time.time, datetime.datetime
+
+    class Shifted(real_datetime):  # type: ignore[valid-type,misc]  # it is a class
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return real_datetime.now(tz) + datetime.timedelta(seconds=seconds)
+
+        @classmethod
+        def utcnow(cls) -> Any:
+            return real_datetime.now(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(
+                seconds=seconds
+            )
+
+    time.time = lambda: real_time() + seconds
+    time.time_ns = lambda: int((real_time() + seconds) * 1e9)
+    datetime.datetime = Shifted  # type: ignore[misc]  # what others import from now on
+    (FOLDER / "clock-shifted").touch()
+
+
 PATCHES: dict[str, Callable[[ModuleType], None]] = {
     "sqlalchemy.dialects.postgresql.psycopg2": kill_at_commits,
     "tradeoff.engine.suggest": spoil_fits,
@@ -130,3 +152,5 @@ class Patcher(importlib.abc.MetaPathFinder):
 
 
 sys.meta_path.insert(0, Patcher())
+if "TRADEOFF_CLOCK_HOURS" in os.environ:
+    shift_clock(float(os.environ["TRADEOFF_CLOCK_HOURS"]))
