@@ -263,6 +263,13 @@ GOOD: dict[str, dict[str, Any]] = {
         "metrics": [{"name": "f"}],
     },
     "aiexperiments.update": {},
+    "training_runs.create": {"name": "n"},
+    "training_runs.create_batch": {"runs": []},
+    "training_runs.create_in_experiment": {"name": "n"},
+    "training_runs.update": {},
+    "training_runs.merge": {},
+    "training_runs.create_checkpoint": {"values": [{"name": "f", "value": 1}]},
+    "training_runs.add_tag": {},
     "projects.create": {"id": "nasty", "name": "n"},
     "projects.update": {},
     "tags.create": {"name": "nasty", "color": "#000000"},
@@ -275,6 +282,28 @@ GOOD: dict[str, dict[str, Any]] = {
     "observations.create_batch": {},
     "observations.update": {},
 }
+LOGGED: dict[str, dict[str, Any]] = {
+    "a bad state": {"state": "paused"},
+    "values as list": {"values": [{"name": "f", "value": 1}]},
+    "a value as number": {"values": {"f": 1}},
+    "a value as text": {"values": {"f": {"value": "1"}}},
+    "a negative stddev": {"values": {"f": {"value": 1, "value_stddev": -1}}},
+    "assignments as list": {"assignments": []},
+    "an assignment as object": {"assignments": {"a": {}}},
+    "an assignment as flag": {"assignments": {"a": True}},
+    "meta of nothing": {"assignments_meta": {"none": {"source": "User"}}},
+    "our own source": {"assignments": {"a": 1}, "assignments_meta": {"a": {"source": "SigOpt"}}},
+    "a long source": {"assignments_sources": {"x" * 31: {"sort": 1, "default_show": True}}},
+    "a bad sort": {"assignments_sources": {"User": {"sort": "1"}}},
+    "a full dataset": {"datasets": {"d": {"rows": 1}}},
+    "a log as text": {"logs": {"stdout": "text"}},
+    "a model as text": {"model": "net"},
+    "an unknown key of source code": {"source_code": {"path": "x"}},
+    "other sys_metadata": {"sys_metadata": {"gpu": 1}},
+    "scores of text": {"sys_metadata": {"feature_importances": {"scores": {"a": "b"}}}},
+    "dev_metadata in depth": {"dev_metadata": {"a": {"b": 1}}},
+    "an own id": {"id": "1"},
+}
 #: What is laid over the good body of each route.
 LAID_OVER: dict[str, dict[str, Any]] = {
     "experiments.create": TWISTED | SPECIFIED | CREATED,
@@ -284,6 +313,20 @@ LAID_OVER: dict[str, dict[str, Any]] = {
         k: v for k, v in (TWISTED | SPECIFIED).items() if "budget" not in str(v)
     },
     "aiexperiments.update": TWISTED | SPECIFIED,
+    "training_runs.create": TWISTED | LOGGED,
+    "training_runs.create_batch": {
+        k: {"runs": [{"name": "n", **v}]} for k, v in (TWISTED | LOGGED).items()
+    },
+    "training_runs.create_in_experiment": TWISTED | LOGGED,
+    "training_runs.update": TWISTED | LOGGED,
+    "training_runs.merge": TWISTED | LOGGED,
+    "training_runs.create_checkpoint": {
+        "values as object": {"values": {"f": {"value": 1}}},
+        "a value as text": {"values": [{"name": "f", "value": "1"}]},
+        "an unknown key": {"step": 1},
+        "many notes": {"metadata": {str(n): n for n in range(6)}},
+    },
+    "training_runs.add_tag": {"id as text": {"id": "one"}, "id as list": {"id": [1]}},
     "projects.create": TWISTED | {"id as list": {"id": []}, "id as number": {"id": 7}},
     "projects.update": TWISTED,
     "tags.create": {k: v for k, v in TWISTED.items() if "metadata" not in v}
@@ -343,6 +386,9 @@ def ids(owner: Caller) -> dict[str, Any]:
     return {
         "client": owner.client_id,
         "project": "owned",
+        "training_run": ok(
+            owner.post(f"/v1/clients/{owner.client_id}/projects/owned/training_runs", {"name": "n"})
+        )["id"],
         "aiexperiment": ok(
             owner.post(
                 f"/v1/clients/{owner.client_id}/projects/owned/aiexperiments",

@@ -23,7 +23,8 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         (method.upper(), path) for path, methods in document["paths"].items() for method in methods
     }
 
-    assert described == {(route.method, route.path) for route in ROUTES}
+    assert described == {(route.method, route.path) for route in ROUTES if route.described}
+    assert {route.method for route in ROUTES if not route.described} == {"MERGE"}
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
@@ -90,7 +91,7 @@ def test_the_reference_needs_nothing_from_elsewhere(document: dict[str, Any]) ->
     assert reader.loads == []
     for link in reader.links:
         assert link == "openapi.json" or link.removeprefix("#") in reader.ids, link
-    assert {route.name for route in ROUTES} <= reader.ids
+    assert {route.name for route in ROUTES if route.described} <= reader.ids
 
 
 def test_what_is_shown_is_escaped(document: dict[str, Any]) -> None:

@@ -52,7 +52,19 @@ def owned(owner: Caller) -> dict[str, int | str]:
             single_body(metrics=[{"name": "f"}]),
         )
     )
+    runs = f"/v1/clients/{owner.client_id}/projects/owned/training_runs"
+    training_run = ok(owner.post(runs, {"name": "owned"}))
+    checkpoint = ok(
+        owner.post(
+            f"/v1/training_runs/{training_run['id']}/checkpoints",
+            {"values": [{"name": "f", "value": 1}]},
+        )
+    )
+    tag = ok(owner.post(f"/v1/clients/{owner.client_id}/tags", {"name": "t", "color": "#000000"}))
     return {
+        "training_run": int(training_run["id"]),
+        "run_checkpoint": int(checkpoint["id"]),
+        "tag": int(tag["id"]),
         "aiexperiment": int(of_runs["id"]),
         "queued_suggestion": int(queued["id"]),
         "organization": int(ok(owner.get("/v1/tokens/self"))["organization"]),
@@ -100,7 +112,16 @@ def test_a_foreign_thing_is_answered_as_one_that_never_was(
 def test_parents_and_children_belong_together(
     stranger: Caller, owned: dict[str, Any], route: Route
 ) -> None:
-    mine = {"experiment": int(stranger.single()["id"]), "client": stranger.client_id}
+    runs = f"/v1/clients/{stranger.client_id}/projects/owned/training_runs"
+    stranger.post(
+        f"/v1/clients/{stranger.client_id}/projects", {"id": "owned", "name": "Of another"}
+    )
+    mine = {
+        "experiment": int(stranger.single()["id"]),
+        "client": stranger.client_id,
+        "training_run": int(ok(stranger.post(runs, {"name": "mine"}))["id"]),
+        "project": "nowhere",
+    }
 
     refusal(ask(stranger, route, {**owned, **mine}), 404)
 

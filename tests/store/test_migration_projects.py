@@ -66,3 +66,26 @@ def test_experiments_that_there_were_are_not_made_of_runs(empty_url: str) -> Non
     upgrade_to(empty_url, "0007")
 
     assert run(empty_url, "select id, runs_only from experiments") == [(experiment_id, False)]
+
+
+def test_training_runs_come_to_a_used_database(empty_url: str) -> None:
+    upgrade_to(empty_url, "0007")
+    make_old_experiment(empty_url)
+    run(
+        empty_url,
+        "insert into projects (client_id, slug, name) select id, 'p', 'P' from clients",
+    )
+
+    upgrade_to(empty_url, "0008")
+
+    run(
+        empty_url,
+        "insert into training_runs (client_id, project, name) select id, 'p', 'run' from clients",
+    )
+    assert run(empty_url, "select state, assignments, tags from training_runs") == [
+        ("active", {}, [])
+    ]
+    with pytest.raises(Exception, match="ck_training_runs_state"):
+        run(empty_url, "update training_runs set state = 'paused'")
+    with pytest.raises(Exception, match="fk_training_runs_project"):
+        run(empty_url, "update training_runs set project = 'q'")

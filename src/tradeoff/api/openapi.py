@@ -46,6 +46,9 @@ PATH_PARAMETERS = {
     "aiexperiment": "Number of the AIExperiment.",
     "suggestion": "Number of the suggestion.",
     "queued_suggestion": "Number of the queued suggestion.",
+    "training_run": "Number of the training run.",
+    "run_checkpoint": "Number of the checkpoint.",
+    "tag": "Number of the tag.",
     "observation": "Number of the observation.",
     "checkpoint": "Number of the checkpoint.",
     "project": "The `id` of the project, as it was chosen.",
@@ -110,6 +113,7 @@ class Error(Answer):
 
 def describe(routes: Sequence[Route], *, version: str) -> Document:
     """The OpenAPI document of `routes`."""
+    routes = [route for route in routes if route.described]
     references, schemas = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:

@@ -16,6 +16,7 @@ from tradeoff.api.wire import (
     queued_suggestions,
     suggestions,
     tags,
+    training_runs,
 )
 from tradeoff.service.progress import Progress
 from tradeoff.service.run_progress import RunProgress
@@ -24,6 +25,7 @@ from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.values import Value
 from tradeoff.store import tables
 from tradeoff.store.projects import Overview
+from tradeoff.store.run_fields import FieldType
 
 
 def experiment(row: tables.Experiment, progress: Progress | RunProgress) -> experiments.Experiment:
@@ -265,7 +267,7 @@ def project(row: tables.Project, overview: Overview) -> projects.Project:
         updated=_seconds(overview.updated),
         metadata=row.metadata_,
         experiment_count=overview.experiment_count,
-        training_run_count=0,
+        training_run_count=overview.training_run_count,
         deleted=row.deleted,
     )
 
@@ -282,19 +284,100 @@ def queued_suggestion(
     )
 
 
+def training_run(row: tables.TrainingRun) -> training_runs.TrainingRun:
+    """A training run."""
+    return training_runs.TrainingRun(
+        id=str(row.id),
+        client=str(row.client_id),
+        project=row.project,
+        experiment=_id(row.experiment_id),
+        suggestion=_id(row.suggestion_id),
+        observation=_id(row.observation_id),
+        name=row.name,
+        state=row.state,
+        finished=row.completed is not None or row.observation_id is not None,
+        created=_seconds(row.created),
+        updated=_seconds(row.updated),
+        completed=None if row.completed is None else _seconds(row.completed),
+        deleted=row.deleted,
+        favorite=row.favorite,
+        assignments={name: _whole(value) for name, value in row.assignments.items()},
+        assignments_meta={
+            name: training_runs.AssignmentMeta(source=entry.get("source"))
+            for name, entry in row.assignments_meta.items()
+        },
+        assignments_sources={
+            name: training_runs.AssignmentSource(
+                sort=entry.get("sort"), default_show=entry.get("default_show")
+            )
+            for name, entry in row.assignments_sources.items()
+        },
+        values={name: _evaluation(name, entry) for name, entry in row.values.items()},
+        metadata=row.metadata_,
+        dev_metadata=row.dev_metadata,
+        sys_metadata=row.sys_metadata,
+        datasets={name: training_runs.Dataset() for name in row.datasets},
+        logs={
+            name: training_runs.Log(content=entry.get("content") or "")
+            for name, entry in row.logs.items()
+        },
+        model=training_runs.RunModel(type=row.model.get("type")),
+        source_code=training_runs.RunSourceCode(
+            content=row.source_code.get("content"), hash=row.source_code.get("hash")
+        ),
+        tags=[str(each) for each in row.tags],
+        files=[],
+        checkpoint_count=row.checkpoint_count,
+    )
+
+
+def run_checkpoint(row: tables.RunCheckpoint) -> training_runs.RunCheckpoint:
+    """What a training run measured on its way."""
+    return training_runs.RunCheckpoint(
+        id=str(row.id),
+        training_run=str(row.training_run_id),
+        created=_seconds(row.created),
+        values=[_evaluation(name, entry) for name, entry in sorted(row.values.items())],
+        metadata=row.metadata_,
+    )
+
+
+def defined_field(key: str, kind: FieldType, count: int) -> training_runs.DefinedField:
+    """A field that occurs in training runs."""
+    return training_runs.DefinedField(
+        key=key, name=key.partition(".")[2] or key, type=kind, sortable=True, count=count
+    )
+
+
+def _evaluation(name: str, entry: Mapping[str, Any]) -> observations.Evaluation:
+    return observations.Evaluation(
+        name=name, value=entry.get("value"), value_stddev=entry.get("value_stddev")
+    )
+
+
+def _id(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _whole(value: Any) -> Value:
+    """A whole number as an integer."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value
+
+
 def tag(row: tables.Tag) -> tags.Tag:
     """A tag."""
     return tags.Tag(id=str(row.id), client=str(row.client_id), name=row.name, color=row.color)
 
 
-def organization(row: tables.Organization) -> accounts.Organization:
-    """An organization."""
+def organization(row: tables.Organization, *, runs: int, optimized: int) -> accounts.Organization:
+    """An organization, with its runs of this month."""
     return accounts.Organization(
         id=str(row.id),
         name=row.name,
         created=_seconds(row.created),
-        optimized_runs_in_billing_cycle=0,
-        total_runs_in_billing_cycle=0,
+        optimized_runs_in_billing_cycle=optimized,
+        total_runs_in_billing_cycle=runs,
         data_storage_bytes=0,
     )
 

@@ -55,6 +55,7 @@ class Route:
         max_members: how many values the body may hold.
         production_only: not for development tokens.
         classical_only: not on an experiment that is made of training runs.
+        described: it is in the description for machines.
         moves: the answer may be that the thing is at another address.
         placeholders: the rows that the path names, in its order.
         body_model: of the request's body; `None` when it takes none.
@@ -73,6 +74,7 @@ class Route:
     production_only: bool = False
     classical_only: bool = False
     moves: bool = False
+    described: bool = True
     placeholders: tuple[str, ...] = field(init=False)
     arguments: frozenset[str] = field(init=False)
     body_model: type[BaseModel] | None = field(init=False)

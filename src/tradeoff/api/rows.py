@@ -9,7 +9,15 @@ from typing import Any
 from tradeoff.api.wire.base import MAX_ID
 from tradeoff.errors import NotFound
 from tradeoff.service import access
-from tradeoff.store import checkpoints, observations, projects, queued_suggestions, suggestions
+from tradeoff.store import (
+    checkpoints,
+    observations,
+    projects,
+    queued_suggestions,
+    suggestions,
+    tags,
+    training_runs,
+)
 from tradeoff.store.database import Session
 
 ID = re.compile(r"[1-9][0-9]{0,18}")
@@ -109,6 +117,23 @@ def _checkpoint(
     return checkpoints.get(session, rows["suggestion"].id, _number(name, "checkpoint"))
 
 
+def _training_run(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return access.get_training_run(session, principal, _number(name, "training run"), write=write)
+
+
+def _run_checkpoint(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    number = _number(name, "checkpoint")
+    return training_runs.get_checkpoint(session, rows["training_run"].id, number)
+
+
+def _tag(session: Session, principal: access.Principal, rows: Rows, name: str, write: bool) -> Any:
+    return tags.get(session, principal.client_id, _number(name, "tag"))
+
+
 def _observation(
     session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
 ) -> Any:
@@ -126,5 +151,8 @@ FINDERS: dict[str, Finder] = {
     "suggestion": _suggestion,
     "checkpoint": _checkpoint,
     "queued_suggestion": _queued_suggestion,
+    "training_run": _training_run,
+    "run_checkpoint": _run_checkpoint,
+    "tag": _tag,
     "observation": _observation,
 }

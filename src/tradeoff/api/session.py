@@ -57,6 +57,7 @@ class Call:
         body: the parsed body.
         key: the `Idempotency-Key`, of requests that change something.
         worker_id: the `Worker-Id`: whose leases begin anew.
+        skips: nothing is to be answered but that it is done.
         digest: SHA-256 of method, address and body.
     """
 
@@ -66,6 +67,7 @@ class Call:
     body: dict[str, Any]
     key: str | None
     worker_id: str | None
+    skips: bool
     digest: bytes
 
 
@@ -168,7 +170,7 @@ class Door:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.wait_seconds
-        name = call.names.get("experiment", "")
+        name = call.names.get("experiment") or call.names.get("aiexperiment", "")
         with self.listener.watch(int(name) if rows.ID.fullmatch(name) else 0) as watch:
             while (left := deadline - loop.time()) > 0 and not self._closing:
                 reply = await self._run(route, call, accept_stale=False)
@@ -203,7 +205,7 @@ async def _read(route: Route, request: Request) -> Call:
     Raises:
         BadInput: when the body, the key or the Authorization header is malformed.
     """
-    takes_body = request.method in ("POST", "PUT", "PATCH")
+    takes_body = request.method in ("POST", "PUT", "PATCH", "MERGE")
     raw = await bodies.read(request, route.max_bytes) if takes_body else b""
     body: dict[str, Any] = {}
     if takes_body and bodies.is_json(request.headers.get("content-type", "")):
@@ -216,6 +218,7 @@ async def _read(route: Route, request: Request) -> Call:
         body=body,
         key=_idempotency_key(request) if route.writes else None,
         worker_id=_worker_id(request),
+        skips=route.writes and request.headers.get("x-response-content", "").lower() == "skip",
         digest=hashlib.sha256(f"{request.method} {target}\n".encode() + raw).digest(),
     )
 
@@ -293,7 +296,9 @@ def _act(database: Database, route: Route, call: Call, *, accept_stale: bool) ->
             leases.renew_all(session, arguments["experiment"], call.worker_id)
         if answer is None:
             return None
-        reply = Reply(_serialize(answer, route, getattr(arguments["query"], "fields", None)))
+        reply = Reply(_serialize(answer, route, _fields(arguments)))
+        if call.skips:
+            reply = Reply(b"", status=204)
         if call.key is not None:
             # A twin may wait from here to the commit, and then must hold nothing that we want.
             session.flush()
@@ -352,6 +357,15 @@ def _validate(model: type[BaseModel], data: dict[str, Any]) -> BaseModel:
         return model.model_validate(data)
     except ValidationError as error:
         raise errors.bad_input(error, model) from None
+
+
+def _fields(arguments: Mapping[str, Any]) -> str | None:
+    """Which fields of the answer are wanted, as the query says or the body."""
+    for part in ("query", "body"):
+        fields: str | None = getattr(arguments.get(part), "fields", None)
+        if fields:
+            return fields
+    return None
 
 
 def _serialize(answer: Answer, route: Route, fields: str | None) -> bytes:

@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass
 
 from tradeoff.errors import BadInput, NotAllowed, NotAuthenticated, NotFound
-from tradeoff.store import accounts, experiments, idempotency, tables
+from tradeoff.store import accounts, experiments, idempotency, tables, training_runs
 from tradeoff.store.database import Session
 
 TOKEN_PREFIX = "tdo_"
@@ -195,6 +195,28 @@ def get_aiexperiment(
         raise missing from None
     if not row.runs_only:
         raise missing
+    return row
+
+
+def get_training_run(
+    session: Session, principal: Principal, run_id: int, *, write: bool = False
+) -> tables.TrainingRun:
+    """A training run that the principal may see, and with `write` change; deleted ones included.
+
+    Raises:
+        NotFound: when there is none for this principal.
+        NotAllowed: when it may be seen and not changed.
+    """
+    missing = NotFound(f"There is no training run {run_id}")
+    try:
+        row = training_runs.get(session, run_id)
+    except NotFound:
+        raise missing from None
+    bound_elsewhere = principal.experiment_id not in (None, row.experiment_id)
+    if row.client_id != principal.client_id or bound_elsewhere:
+        raise missing
+    if write:
+        require_write(principal)
     return row
 
 

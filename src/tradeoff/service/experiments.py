@@ -12,7 +12,7 @@ from tradeoff.service import access, observations, projects, suggestions
 from tradeoff.service.access import Principal
 from tradeoff.spec import changes as spec_changes
 from tradeoff.spec.experiment import ExperimentSpec
-from tradeoff.store import experiments, queue, tables
+from tradeoff.store import experiments, queue, tables, training_runs
 from tradeoff.store.database import Session
 
 #: Points drawn to see whether the linear constraints leave room.
@@ -169,10 +169,12 @@ def delete(
 ) -> None:
     """Put an experiment away; it can be fetched and revived, and takes no work meanwhile.
 
-    With `include_content` its suggestions and observations are deleted, too, and do not come back
-    with it.
+    With `include_content` its runs, suggestions and observations are deleted, too, and do not come
+    back with it.
     """
     if include_content:
+        # Runs first: one that is being changed holds its own row before its experiment's.
+        training_runs.update_deleted(session, experiment.id)
         suggestions.delete_all(session, experiment, open_only=False)
         observations.delete_all(session, experiment)
     experiments.lock(session, experiment)

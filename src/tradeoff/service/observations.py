@@ -361,6 +361,19 @@ def delete(
     _note(session, experiment, learnt=0 if observation.transient else 1)
 
 
+def restore(
+    session: Session, experiment: tables.Experiment, observation: tables.Observation
+) -> None:
+    """Bring one deleted observation back, of an experiment that is locked."""
+    observation.deleted = False
+    experiment.rewrites += 1
+    session.flush()
+    experiment.observation_count += 1
+    experiment.failure_count += observation.failed
+    experiment.transient_count += observation.transient
+    _note(session, experiment, learnt=0 if observation.transient else 1)
+
+
 def delete_all(session: Session, experiment: tables.Experiment) -> None:
     """Delete every observation, and all that the engine made of them."""
     experiments.lock(session, experiment)

@@ -56,6 +56,10 @@ def move(session: Session, experiment: tables.Experiment, slug: str | None) -> N
     if slug is not None:
         require(session, experiment.client_id, slug)
     if experiment.project is not None:
-        # The one that it joins sees the change on the experiment's row.
-        projects.touch(session, projects.get(session, experiment.client_id, experiment.project))
+        note_loss(session, experiment.client_id, experiment.project)
     experiment.project = slug
+
+
+def note_loss(session: Session, client_id: int, slug: str) -> None:
+    """Note on a project that something leaves it; one that it joins sees that on its row."""
+    projects.touch(session, projects.get(session, client_id, slug))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tradeoff.service import progress
 from tradeoff.service.progress import Progress
-from tradeoff.store import tables
+from tradeoff.store import tables, training_runs
 from tradeoff.store.database import Session
 
 
@@ -28,10 +28,14 @@ class RunProgress:
 
 def overviews(session: Session, experiments: Sequence[tables.Experiment]) -> dict[int, RunProgress]:
     """Where each of these experiments stands, by id."""
-    return {
-        experiment.id: RunProgress(0, 0, experiment.spec.observation_budget)
-        for experiment in experiments
-    }
+    counts = training_runs.count_by_state(session, [experiment.id for experiment in experiments])
+    found = {}
+    for experiment in experiments:
+        finished, active = counts.get(experiment.id, (0, 0))
+        budget = experiment.spec.observation_budget
+        left = None if budget is None else budget - finished - active
+        found[experiment.id] = RunProgress(finished, active, left)
+    return found
 
 
 def overviews_of_either_kind(

@@ -204,6 +204,11 @@ def delete(session: Session, suggestion: tables.Suggestion) -> None:
     session.flush()
 
 
+def restore(session: Session, suggestion: tables.Suggestion) -> None:
+    """Bring a deleted suggestion back, also when an equal one is open by now."""
+    stored.undelete(session, suggestion)
+
+
 def delete_all(session: Session, experiment: tables.Experiment, *, open_only: bool) -> None:
     """Delete all suggestions that were handed out, or the open ones alone."""
     # A batch of reports closes suggestions in another order; the two must take turns.

@@ -124,6 +124,11 @@ _TOUCH = (
 )
 
 
+def now(session: Session) -> datetime.datetime:
+    """The time, by the database's clock."""
+    return session.execute(select(func.now())).scalar_one()
+
+
 def listing(
     client_id: int,
     *,

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from tradeoff.errors import Conflict, NotFound
 from tradeoff.spec.values import shown
 from tradeoff.store.database import Session
-from tradeoff.store.tables import UNIQUE_SLUG, Experiment, Project
+from tradeoff.store.tables import UNIQUE_SLUG, Experiment, Project, TrainingRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,12 @@ class Overview:
 
     Attributes:
         experiment_count: experiments that are not deleted.
+        training_run_count: training runs that are not deleted.
         updated: when the project or anything in it changed last.
     """
 
     experiment_count: int
+    training_run_count: int
     updated: datetime.datetime
 
 
@@ -95,7 +97,14 @@ def last_change() -> ColumnElement[datetime.datetime]:
         .correlate(Project)
         .scalar_subquery()
     )
-    return func.greatest(Project.updated, newest, type_=DateTime(timezone=True))
+    # ix_training_runs_project, from its end
+    newest_run = (
+        select(func.max(TrainingRun.updated))
+        .where(TrainingRun.client_id == Project.client_id, TrainingRun.project == Project.slug)
+        .correlate(Project)
+        .scalar_subquery()
+    )
+    return func.greatest(Project.updated, newest, newest_run, type_=DateTime(timezone=True))
 
 
 def list_overviews(session: Session, ids: Collection[int]) -> dict[int, Overview]:
@@ -111,5 +120,16 @@ def list_overviews(session: Session, ids: Collection[int]) -> dict[int, Overview
         .correlate(Project)
         .scalar_subquery()
     )
-    query = select(Project.id, count, last_change()).where(Project.id.in_(ids))
-    return {row[0]: Overview(row[1], row[2]) for row in session.execute(query)}
+    # ix_training_runs_project
+    runs = (
+        select(func.count())
+        .where(
+            TrainingRun.client_id == Project.client_id,
+            TrainingRun.project == Project.slug,
+            ~TrainingRun.deleted,
+        )
+        .correlate(Project)
+        .scalar_subquery()
+    )
+    query = select(Project.id, count, runs, last_change()).where(Project.id.in_(ids))
+    return {row[0]: Overview(row[1], row[2], row[3]) for row in session.execute(query)}

@@ -604,6 +604,16 @@ def insert_open(
     return None
 
 
+def undelete(session: Session, suggestion: Suggestion) -> None:
+    """Bring a deleted suggestion back; the experiment must be locked."""
+    if suggestion.state == "open":
+        suggestion.repeat = _next_repeat(
+            session, suggestion.experiment_id, suggestion.assignments_hash
+        )
+    suggestion.deleted = False
+    session.flush()
+
+
 def _next_repeat(session: Session, experiment_id: int, digest: bytes) -> int:
     highest = session.scalar(
         select(func.max(Suggestion.repeat)).where(

@@ -3,7 +3,7 @@
     organizations ─< clients ─< tokens ─< idempotency_keys
                         │
                         ├──< tags
-                        ├──< projects ─< experiments
+                        ├──< projects ─< experiments, training_runs ─< run_checkpoints
                         └──< experiments ─< suggestions ─< checkpoints
                                    ├─────< queued_suggestions
                                    └─────< observations
@@ -48,6 +48,9 @@ UNIQUE_OPEN = "ix_suggestions_unique_open"
 UNIQUE_SLUG = "ix_projects_unique_slug"
 #: No two tags of a client have the same name; see `store.tags`.
 UNIQUE_TAG = "ix_tags_unique_name"
+
+
+EMPTY = text("'{}'::jsonb")
 
 
 class Base(DeclarativeBase):
@@ -297,6 +300,76 @@ class Suggestion(Base):
     attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
     #: The training was told to stop early, so its last values are not what it would have reached.
     stopped: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+
+
+class TrainingRun(Base):
+    """One training, as it logged itself; in an experiment it has a suggestion and reports."""
+
+    __tablename__ = "training_runs"
+    __table_args__ = (
+        CheckConstraint("state in ('active', 'completed', 'failed')", name="state"),
+        # The lists of a client and of a project, and when the latter changed last.
+        Index("ix_training_runs_client_id_id", "client_id", "id"),
+        Index("ix_training_runs_project", "client_id", "project", "updated"),
+        # The progress of an experiment; also the foreign keys.
+        Index("ix_training_runs_experiment_id", "experiment_id"),
+        Index("ix_training_runs_suggestion_id", "suggestion_id"),
+        Index("ix_training_runs_observation_id", "observation_id"),
+        ForeignKeyConstraint(
+            ["client_id", "project"],
+            ["projects.client_id", "projects.slug"],
+            name="fk_training_runs_project",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    project: Mapped[str]
+    experiment_id: Mapped[int | None] = mapped_column(ForeignKey("experiments.id"))
+    suggestion_id: Mapped[int | None] = mapped_column(ForeignKey("suggestions.id"))
+    observation_id: Mapped[int | None] = mapped_column(ForeignKey("observations.id"))
+    #: Its suggestion was drawn for it, not made of its assignments.
+    optimized: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    name: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default="active", default="active")
+    deleted: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    favorite: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    updated: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    #: When it completed or failed for the first time.
+    completed: Mapped[datetime.datetime | None]
+    #: Everything that it logged, as the wire has it; see `service.training_runs`.
+    assignments: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    assignments_meta: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    assignments_sources: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    values: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    dev_metadata: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    sys_metadata: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    datasets: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    logs: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    model: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    source_code: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    #: Numbers of its tags, in the order in which they were put on it.
+    tags: Mapped[list[int]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    checkpoint_count: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+
+
+class RunCheckpoint(Base):
+    """What a training run measured on its way."""
+
+    __tablename__ = "run_checkpoints"
+    __table_args__ = (
+        # The list of a run; also the foreign key.
+        Index("ix_run_checkpoints_training_run_id_id", "training_run_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    training_run_id: Mapped[int] = mapped_column(ForeignKey("training_runs.id", ondelete="CASCADE"))
+    #: `{metric: {"value": number, "value_stddev": number or null}}`
+    values: Mapped[dict[str, Any]]
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
 
 
 class QueuedSuggestion(Base):

@@ -20,6 +20,7 @@ from tradeoff.api.routes import (
     suggestions,
     tags,
     tokens,
+    training_runs,
 )
 from tradeoff.api.routing import Permission, Route
 
@@ -30,6 +31,7 @@ EXPERIMENT = "/v1/experiments/{experiment}"
 SUGGESTION = EXPERIMENT + "/suggestions/{suggestion}"
 CHECKPOINTS = SUGGESTION + "/checkpoints"
 AIEXPERIMENT = "/v1/aiexperiments/{aiexperiment}"
+RUN = "/v1/training_runs/{training_run}"
 QUEUE = EXPERIMENT + "/queued_suggestions"
 CLIENT = "/v1/clients/{client}"
 PROJECT = CLIENT + "/projects/{project}"
@@ -38,6 +40,8 @@ OBSERVATION = EXPERIMENT + "/observations/{observation}"
 #: A full batch is 2,500 observations.
 BATCH_BYTES = 10 * 1024 * 1024
 BATCH_MEMBERS = 1_000_000
+#: A full batch is 10,000 runs.
+RUNS_BYTES = 32 * 1024 * 1024
 
 ROUTES = (
     Route("POST", "/v1/experiments", experiments.create, WRITE),
@@ -118,6 +122,41 @@ ROUTES = (
     Route("GET", AIEXPERIMENT, aiexperiments.fetch, READ, production_only=True),
     Route("PUT", AIEXPERIMENT, aiexperiments.update, WRITE, production_only=True),
     Route("DELETE", AIEXPERIMENT, aiexperiments.delete, WRITE, production_only=True),
+    Route(
+        "POST",
+        AIEXPERIMENT + "/training_runs",
+        training_runs.create_in_experiment,
+        WRITE,
+        production_only=True,
+    ),
+    Route(
+        "GET",
+        AIEXPERIMENT + "/best_training_runs",
+        training_runs.fetch_best,
+        READ,
+        production_only=True,
+    ),
+    Route("POST", PROJECT + "/training_runs", training_runs.create, WRITE),
+    Route(
+        "POST",
+        PROJECT + "/training_runs/batch",
+        training_runs.create_batch,
+        WRITE,
+        max_bytes=RUNS_BYTES,
+        max_members=BATCH_MEMBERS,
+    ),
+    Route("GET", PROJECT + "/training_runs", training_runs.fetch_list, READ),
+    Route("GET", CLIENT + "/training_runs", training_runs.fetch_list_of_client, READ),
+    Route("GET", RUN, training_runs.fetch, READ),
+    Route("PUT", RUN, training_runs.update, WRITE),
+    # Not a method that a description may have.
+    Route("MERGE", RUN, training_runs.merge, WRITE, described=False),
+    Route("DELETE", RUN, training_runs.delete, WRITE),
+    Route("POST", RUN + "/checkpoints", training_runs.create_checkpoint, WRITE),
+    Route("GET", RUN + "/checkpoints", training_runs.fetch_checkpoints, READ),
+    Route("GET", RUN + "/checkpoints/{run_checkpoint}", training_runs.fetch_checkpoint, READ),
+    Route("POST", RUN + "/tags", training_runs.add_tag, WRITE, production_only=True),
+    Route("DELETE", RUN + "/tags/{tag}", training_runs.remove_tag, WRITE, production_only=True),
     Route("POST", CLIENT + "/tags", tags.create, WRITE, production_only=True),
     Route("GET", CLIENT + "/tags", tags.fetch_list, READ, production_only=True),
     Route("GET", PROJECT + "/experiments", experiments.fetch_list_of_project, READ),

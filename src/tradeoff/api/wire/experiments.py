@@ -213,7 +213,7 @@ class ExperimentDelete(Query):
     """How an experiment is deleted."""
 
     include_runs: QueryFlag = False
-    """Delete what belongs to it as well: its suggestions and observations."""
+    """Delete what belongs to it as well: its runs, suggestions and observations."""
 
 
 class Bounds(Answer):
