@@ -224,7 +224,7 @@ def test_nobody_waits_for_ever_while_others_come_again_and_again(session: Sessio
     worker = add_worker(session, silent_seconds=0)
     for experiment_id in range(1, 11):
         queue.defer_refresh(session, experiment_id, client_id=1)
-    turns = []
+    turns: list[int] = []
     while turns.count(1) < 10:
         assert len(turns) < 40, "the backlog starves"
         running = start(session, worker)

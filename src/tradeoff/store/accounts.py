@@ -10,8 +10,8 @@ from sqlalchemy import and_, bindparam, func, select, update
 
 from tradeoff.errors import NotFound
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import PREPARED
 from tradeoff.store.idempotency import Kept
+from tradeoff.store.prepared import PREPARED
 from tradeoff.store.tables import Client, IdempotencyKey, Organization, Token
 
 
