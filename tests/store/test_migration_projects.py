@@ -69,14 +69,14 @@ def test_experiments_that_there_were_are_not_made_of_runs(empty_url: str) -> Non
 
 
 def test_training_runs_come_to_a_used_database(empty_url: str) -> None:
-    upgrade_to(empty_url, "0007")
+    upgrade_to(empty_url, "0008")
     make_old_experiment(empty_url)
     run(
         empty_url,
         "insert into projects (client_id, slug, name) select id, 'p', 'P' from clients",
     )
 
-    upgrade_to(empty_url, "0008")
+    upgrade_to(empty_url, "0009")
 
     run(
         empty_url,
