@@ -33,8 +33,8 @@ from tradeoff.config import Settings
 from tradeoff.server import create_app
 from tradeoff.store.database import Database
 
-RUNS = int(os.environ.get("TRADEOFF_MODEL_RUNS", "100"))
-STEPS = int(os.environ.get("TRADEOFF_MODEL_STEPS", "30"))
+RUNS = int(os.environ.get("TRADEOFF_MODEL_RUNS", "200"))
+STEPS = int(os.environ.get("TRADEOFF_MODEL_STEPS", "40"))
 
 CONTINUOUS: list[dict[str, Any]] = [
     {"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}},
@@ -511,7 +511,7 @@ def machine(database: Database, database_url: str, tmp_path: Path) -> Iterator[t
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(36_000 if RUNS > 100 else 900)
+@pytest.mark.timeout(36_000 if RUNS > 200 else 900)
 def test_the_api_agrees_with_a_dictionary(machine: type[Tradeoff]) -> None:
     run_state_machine_as_test(
         machine,
@@ -525,7 +525,7 @@ def test_the_api_agrees_with_a_dictionary(machine: type[Tradeoff]) -> None:
                 Phase.generate,
                 *([Phase.shrink] if "TRADEOFF_MODEL_SHRINK" in os.environ else []),
             ],
-            derandomize=RUNS == 100,
+            derandomize=RUNS == 200,
             print_blob=True,
         ),
     )

@@ -7,8 +7,8 @@ fault is a file in `FAULTS_FOLDER`, taken away by the process that it befalls:
     kill-after-commit     the same, when it is committed and nobody was told
     slow-fit              seconds that every fit takes longer, until the file is taken away
 
-`TRADEOFF_CLOCK_HOURS` lets the process believe in another time. A fit of an experiment with a metric of the name `poison` always raises, and one of `glutton` eats
-all the memory that it gets.
+`TRADEOFF_CLOCK_HOURS` lets the process believe in another time. A fit of an experiment with a
+metric of the name `poison` always raises, and one of `glutton` eats all the memory that it gets.
 """
 
 from __future__ import annotations
