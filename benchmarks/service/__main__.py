@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(text: str) -> None:
         print(f"[{time.monotonic() - began:5.0f} s] {text}", file=sys.stderr, flush=True)
 
-    with site.running() as running:
+    with site.running(api_processes=options.api_processes) as running:
         bench = Bench(running, QUICK if options.quick else Scale(), say)
         results: dict[str, Any] = {}
         measure(bench, options.only, results)
@@ -76,6 +76,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="two minutes instead of fifteen")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument(
+        "--api-processes", type=int, default=1, metavar="N", help="on one port; the ceiling has one"
+    )
     parser.add_argument(
         "--only",
         type=lambda text: text.split(","),

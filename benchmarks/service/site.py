@@ -108,7 +108,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Load:
-    """The most that was seen of the API process in a while."""
+    """What the API holds at a moment, or the most of it in a while."""
 
     threads: int
     connections: int
@@ -179,20 +179,27 @@ class Site:
         finally:
             self.end(name)
 
-    def start_api(self) -> None:
-        """Start `tradeoff api`, and wait until it answers."""
-        self._start_tradeoff("api", "--host", self.target.host, "--port", str(self.target.port))
-        self.await_http(self.target.port, "/health/live", self.parts["api"])
+    def start_api(self, processes: int = 1) -> None:
+        """Start `tradeoff api`, one process or several on one port, and wait until each answers."""
+        address = ["--host", self.target.host, "--port", str(self.target.port)]
+        share = ["--share-port"] if processes > 1 else []
+        for number in range(1, processes + 1):
+            name = "api" if processes == 1 else f"api-{number}"
+            part = self._start_tradeoff(name, "api", *address, *share)
+            # On a shared port another one might answer for it.
+            while not _listens(part.pid):
+                part.check()
+                time.sleep(0.1)
+            self.await_http(self.target.port, "/health/live", part)
 
     def start_worker(self) -> None:
         """Start `tradeoff worker`, and wait until it was seen."""
-        self._start_tradeoff("worker")
-        worker = self.parts["worker"]
+        worker = self._start_tradeoff("worker", "worker")
         self.await_http(self.target.port, "/health/ready", worker, lambda body: body["workers"] > 0)
 
-    def _start_tradeoff(self, *arguments: str) -> None:
-        self.start(
-            arguments[0],
+    def _start_tradeoff(self, name: str, *arguments: str) -> Part:
+        return self.start(
+            name,
             [sys.executable, "-m", "tradeoff", *arguments, "--supervised"],
             TRADEOFF_DATABASE_URL=self.database_url,
             TRADEOFF_DATA_DIR=str(self.folder / "data"),
@@ -302,8 +309,9 @@ class Site:
         return found
 
     def api_load(self) -> Load:
-        """Threads of the API process now, and sessions in the database but the benchmark's own."""
-        threads = psutil.Process(self.parts["api"].pid).num_threads()
+        """Threads of the API now, and sessions in the database but the benchmark's own."""
+        pids = [part.pid for name, part in self.parts.items() if name.startswith("api")]
+        threads = sum(psutil.Process(pid).num_threads() for pid in pids)
         sessions = self._ask(
             "select count(*) from pg_stat_activity where backend_type = 'client backend' "
             "and datname = current_database() and pid <> pg_backend_pid()"
@@ -320,19 +328,19 @@ class Site:
 
 
 @contextmanager
-def running() -> Iterator[Site]:
+def running(*, api_processes: int = 1) -> Iterator[Site]:
     """A site with its API, in a temporary folder."""
     with ExitStack() as undo:
         folder = Path(tempfile.mkdtemp(prefix="tradeoff-bench-"))
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
         site = Site(folder)
         undo.callback(site.close)
-        site.start_api()
+        site.start_api(api_processes)
         yield site
 
 
 class Watch(threading.Thread):
-    """Looks at the API process again and again in a block; keeps the most that it saw."""
+    """Looks at the API again and again in a block; keeps the most that it saw."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(daemon=True)
@@ -376,6 +384,11 @@ def _observation(point: Mapping[str, Any]) -> dict[str, Any]:
         "assignments": dict(point),
         "values": [{"name": metric["name"], "value": value} for metric, value in values],
     }
+
+
+def _listens(pid: int) -> bool:
+    connections = psutil.Process(pid).net_connections(kind="tcp")
+    return any(each.status == psutil.CONN_LISTEN for each in connections)
 
 
 def _children(pid: int) -> list[psutil.Process]:
