@@ -60,11 +60,23 @@ def owned(owner: Caller) -> dict[str, int | str]:
             {"values": [{"name": "f", "value": 1}]},
         )
     )
+    file = ok(
+        owner.post(
+            f"/v1/training_runs/{training_run['id']}/files",
+            {
+                "name": "n",
+                "content_type": "a/b",
+                "content_length": 1,
+                "content_md5": "jXd/OF09/siBXSD3SWAm3A==",
+            },
+        )
+    )
     tag = ok(owner.post(f"/v1/clients/{owner.client_id}/tags", {"name": "t", "color": "#000000"}))
     return {
         "training_run": int(training_run["id"]),
         "run_checkpoint": int(checkpoint["id"]),
         "tag": int(tag["id"]),
+        "file": int(file["id"]),
         "aiexperiment": int(of_runs["id"]),
         "queued_suggestion": int(queued["id"]),
         "organization": int(ok(owner.get("/v1/tokens/self"))["organization"]),

@@ -89,3 +89,20 @@ def test_training_runs_come_to_a_used_database(empty_url: str) -> None:
         run(empty_url, "update training_runs set state = 'paused'")
     with pytest.raises(Exception, match="fk_training_runs_project"):
         run(empty_url, "update training_runs set project = 'q'")
+
+
+def test_files_come_to_a_used_database(empty_url: str) -> None:
+    upgrade_to(empty_url, "0009")
+    make_old_experiment(empty_url)
+    for statement in (
+        "insert into projects (client_id, slug, name) select id, 'p', 'P' from clients",
+        "insert into training_runs (client_id, project, name) select id, 'p', 'run' from clients",
+        "insert into tokens (client_id, hash, prefix, role) "
+        "select id, 'h', 'p', 'read' from clients",
+    ):
+        run(empty_url, statement)
+
+    upgrade_to(empty_url, "0010")
+
+    assert run(empty_url, "select files from training_runs") == [([],)]
+    assert run(empty_url, "select training_run_id from tokens") == [(None,)]

@@ -301,6 +301,7 @@ def test_clients_and_tokens(session: Session) -> None:
         role="write",
         development=False,
         experiment_id=None,
+        training_run_id=None,
         revoked=None,
         expired=False,
         client_deleted=False,

@@ -7,12 +7,14 @@ JSON for the test to look at.
 # ruff: noqa: T201
 
 import json
+import pathlib
 
 import sigopt
 from sigopt.exception import ConflictingProjectException, ProjectNotFoundException
 
 seen: dict[str, object] = {}
 sigopt.set_project("gearbox")
+pathlib.Path("picture.svg").write_text("<svg/>")
 try:
     sigopt.create_run(name="too early")
 except ProjectNotFoundException as error:
@@ -35,6 +37,7 @@ with sigopt.create_run(name="by hand", metadata={"first": 1}) as run:
     run.log_model("net")
     run.log_dataset("iris")
     run.log_source_code(content="print()")
+    run.log_image("picture.svg", name="a picture")
     for step in range(3):
         run.log_checkpoint({"accuracy": step / 10})
 kept = sigopt.get_run(run.id)
@@ -47,6 +50,7 @@ seen["run"] = {
     "datasets": sorted(kept.datasets),
     "checkpoints": kept.checkpoint_count,
     "source": kept.source_code.content,
+    "files": len(kept.files),
 }
 try:
     with sigopt.create_run(name="broken") as broken:

@@ -71,6 +71,7 @@ def test_runs_and_experiments_of_runs_work_unchanged(
         "datasets": ["iris"],
         "checkpoints": 3,
         "source": "print()",
+        "files": 1,
     }
     assert seen["broken"] == "failed"
     assert seen["loops"] == 6

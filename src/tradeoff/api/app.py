@@ -10,7 +10,7 @@ from starlette import routing
 from starlette.types import Receive, Scope, Send
 
 import tradeoff
-from tradeoff.api import errors, measures, openapi
+from tradeoff.api import contents, errors, measures, openapi
 from tradeoff.api.routes import ROUTES, public
 from tradeoff.api.routing import Route
 from tradeoff.api.session import Door
@@ -74,6 +74,7 @@ def build_api(
     document = openapi.describe(routes, version=tradeoff.__version__)
     gauges = measures.Measures()
     app.include_router(public.build_router(database, gauges, document))
+    app.include_router(contents.build_router(door))
     app.openapi = lambda: document  # type: ignore[method-assign]  # the documented way
     app.add_middleware(measures.Measured, measures=gauges)
     errors.install(app)

@@ -47,6 +47,7 @@ PATH_PARAMETERS = {
     "suggestion": "Number of the suggestion.",
     "queued_suggestion": "Number of the queued suggestion.",
     "training_run": "Number of the training run.",
+    "file": "Number of the file.",
     "run_checkpoint": "Number of the checkpoint.",
     "tag": "Number of the tag.",
     "observation": "Number of the observation.",

@@ -11,6 +11,7 @@ from tradeoff.api.wire import (
     aiexperiments,
     checkpoints,
     experiments,
+    files,
     observations,
     projects,
     queued_suggestions,
@@ -237,21 +238,20 @@ def best_assignments(row: tables.Observation, spec: ExperimentSpec) -> observati
 
 def token(row: tables.Token, secret: str, *, organization_id: int) -> accounts.Token:
     """The token that a request came with; its secret is known from the request alone."""
-    if row.development:
-        kind = "client-dev"
-    else:
-        kind = "client-api" if row.experiment_id is None else "guest"
+    bound = row.experiment_id is not None or row.training_run_id is not None
+    kind = "client-dev" if row.development else "guest" if bound else "client-api"
     return accounts.Token.model_validate(
         {
             "token": secret,
             "token_type": kind,
             "client": str(row.client_id),
             "organization": str(organization_id),
-            "experiment": None if row.experiment_id is None else str(row.experiment_id),
-            "all_experiments": row.experiment_id is None,
+            "experiment": _id(row.experiment_id),
+            "training_run": _id(row.training_run_id),
+            "all_experiments": not bound,
             "development": row.development,
             "permissions": "read" if row.role == "read" else "write",
-            "scope": "all_endpoints" if row.experiment_id is None else "shared_experiment",
+            "scope": "shared_experiment" if bound else "all_endpoints",
             "expires": None if row.expires is None else _seconds(row.expires),
         }
     )
@@ -326,8 +326,25 @@ def training_run(row: tables.TrainingRun) -> training_runs.TrainingRun:
             content=row.source_code.get("content"), hash=row.source_code.get("hash")
         ),
         tags=[str(each) for each in row.tags],
-        files=[],
+        files=[str(each) for each in row.files],
         checkpoint_count=row.checkpoint_count,
+    )
+
+
+def file(row: tables.File, *, upload: str | None = None, download: str | None = None) -> files.File:
+    """A file, with the address of its bytes."""
+    sent = {"Content-Type": row.content_type, "Content-MD5": row.content_md5}
+    return files.File(
+        id=str(row.id),
+        client=str(row.client_id),
+        created=_seconds(row.created),
+        name=row.name,
+        filename=row.filename,
+        content_length=row.content_length,
+        content_type=row.content_type,
+        content_md5=row.content_md5,
+        upload=None if upload is None else files.Upload(url=upload, headers=sent),
+        download=None if download is None else files.Download(url=download),
     )
 
 
@@ -370,7 +387,9 @@ def tag(row: tables.Tag) -> tags.Tag:
     return tags.Tag(id=str(row.id), client=str(row.client_id), name=row.name, color=row.color)
 
 
-def organization(row: tables.Organization, *, runs: int, optimized: int) -> accounts.Organization:
+def organization(
+    row: tables.Organization, *, runs: int, optimized: int, file_bytes: int
+) -> accounts.Organization:
     """An organization, with its runs of this month."""
     return accounts.Organization(
         id=str(row.id),
@@ -378,7 +397,7 @@ def organization(row: tables.Organization, *, runs: int, optimized: int) -> acco
         created=_seconds(row.created),
         optimized_runs_in_billing_cycle=optimized,
         total_runs_in_billing_cycle=runs,
-        data_storage_bytes=0,
+        data_storage_bytes=file_bytes,
     )
 
 

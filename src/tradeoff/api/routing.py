@@ -4,6 +4,7 @@ The function says by the names of its arguments what it needs, and by their type
 query and answer look like:
 
     session, principal, secret     who asks, and the transaction to work in
+    origin                         scheme and host, as the caller knows us
     client, project, experiment,   rows named by the path, found and permitted already; see `rows`
     suggestion, …                  for all of them
     body, query                    wire models, validated after the rows were found
@@ -30,7 +31,17 @@ from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Query
 
 ARGUMENTS = frozenset(
-    {*rows.FINDERS, "session", "principal", "secret", "body", "query", "keyless", "accept_stale"}
+    {
+        *rows.FINDERS,
+        "session",
+        "principal",
+        "secret",
+        "origin",
+        "body",
+        "query",
+        "keyless",
+        "accept_stale",
+    }
 )
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

@@ -130,6 +130,10 @@ def _run_checkpoint(
     return training_runs.get_checkpoint(session, rows["training_run"].id, number)
 
 
+def _file(session: Session, principal: access.Principal, rows: Rows, name: str, write: bool) -> Any:
+    return access.get_file(session, principal, _number(name, "file"))
+
+
 def _tag(session: Session, principal: access.Principal, rows: Rows, name: str, write: bool) -> Any:
     return tags.get(session, principal.client_id, _number(name, "tag"))
 
@@ -153,6 +157,7 @@ FINDERS: dict[str, Finder] = {
     "queued_suggestion": _queued_suggestion,
     "training_run": _training_run,
     "run_checkpoint": _run_checkpoint,
+    "file": _file,
     "tag": _tag,
     "observation": _observation,
 }

@@ -17,10 +17,10 @@ import asyncio
 import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from fastapi import Request
@@ -39,6 +39,8 @@ from tradeoff.store import idempotency
 from tradeoff.store.database import Database, Session
 from tradeoff.store.listening import Listener, Watch
 
+Result = TypeVar("Result")
+
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 #: So long a request waits for its turn at the database, where nobody seems to get on.
 TURN_SECONDS = 10.0
@@ -55,6 +57,7 @@ class Call:
         names: what stood in the path's placeholders.
         query: the query string, by key.
         body: the parsed body.
+        origin: scheme and host, as the caller knows us.
         key: the `Idempotency-Key`, of requests that change something.
         worker_id: the `Worker-Id`: whose leases begin anew.
         skips: nothing is to be answered but that it is done.
@@ -65,6 +68,7 @@ class Call:
     names: Mapping[str, str]
     query: Mapping[str, str]
     body: dict[str, Any]
+    origin: str
     key: str | None
     worker_id: str | None
     skips: bool
@@ -151,12 +155,21 @@ class Door:
         )
 
     async def _run(self, route: Route, call: Call, *, accept_stale: bool = True) -> Reply | None:
+        return await self.run_aside(
+            functools.partial(run, self.database, route, call, accept_stale=accept_stale)
+        )
+
+    async def run_aside(self, act: Callable[[], Result]) -> Result:
+        """Run something that uses the database in one of the threads, when it has its turn.
+
+        Raises:
+            Unavailable: when the turn does not come.
+        """
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._turns.acquire()
         except TimeoutError:
             raise Unavailable("The service is busy; try again shortly.") from None
-        act = functools.partial(run, self.database, route, call, accept_stale=accept_stale)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, act)
         finally:
@@ -216,6 +229,7 @@ async def _read(route: Route, request: Request) -> Call:
         names=request.path_params,
         query=_query(request),
         body=body,
+        origin=f"{request.url.scheme}://{request.url.netloc}",
         key=_idempotency_key(request) if route.writes else None,
         worker_id=_worker_id(request),
         skips=route.writes and request.headers.get("x-response-content", "").lower() == "skip",
@@ -329,6 +343,7 @@ def _arguments(
         "session": session,
         "principal": principal,
         "secret": call.secret,
+        "origin": call.origin,
         **_find_rows(session, principal, route, call),
     }
     arguments["query"] = _validate(route.query_model, dict(call.query))

@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass
 
 from tradeoff.errors import BadInput, NotAllowed, NotAuthenticated, NotFound
-from tradeoff.store import accounts, experiments, idempotency, tables, training_runs
+from tradeoff.store import accounts, experiments, files, idempotency, tables, training_runs
 from tradeoff.store.database import Session
 
 TOKEN_PREFIX = "tdo_"
@@ -36,6 +36,7 @@ class Principal:
         role: `read`, `write` or `admin`.
         development: the token makes and reaches development experiments only.
         experiment_id: the one experiment that the token reaches; `None` for all of the client.
+        training_run_id: the one training run that the token reaches; `None` likewise.
     """
 
     token_id: int
@@ -44,6 +45,7 @@ class Principal:
     role: str
     development: bool
     experiment_id: int | None
+    training_run_id: int | None
 
 
 def make_secret() -> str:
@@ -95,6 +97,7 @@ def recognise(
         role=token.role,
         development=token.development,
         experiment_id=token.experiment_id,
+        training_run_id=token.training_run_id,
     )
     return principal, token.kept
 
@@ -125,7 +128,10 @@ def get_experiment(
         row = experiments.get(session, experiment_id)
     except NotFound:
         raise missing from None
-    bound_elsewhere = principal.experiment_id not in (None, experiment_id)
+    bound_elsewhere = (
+        principal.experiment_id not in (None, experiment_id)
+        or principal.training_run_id is not None
+    )
     if row.client_id != principal.client_id or bound_elsewhere:
         raise missing
     if row.development != principal.development:
@@ -212,11 +218,28 @@ def get_training_run(
         row = training_runs.get(session, run_id)
     except NotFound:
         raise missing from None
-    bound_elsewhere = principal.experiment_id not in (None, row.experiment_id)
+    bound_elsewhere = principal.experiment_id not in (None, row.experiment_id) or (
+        principal.training_run_id not in (None, run_id)
+    )
     if row.client_id != principal.client_id or bound_elsewhere:
         raise missing
     if write:
         require_write(principal)
+    return row
+
+
+def get_file(session: Session, principal: Principal, file_id: int) -> tables.File:
+    """A file of a training run that the principal may see.
+
+    Raises:
+        NotFound: when there is none for this principal.
+    """
+    missing = NotFound(f"There is no file {file_id}")
+    try:
+        row = files.get(session, file_id)
+        get_training_run(session, principal, row.training_run_id)
+    except NotFound:
+        raise missing from None
     return row
 
 
@@ -252,16 +275,18 @@ def get_client(
 
 
 def require_whole_client(principal: Principal) -> None:
-    """Stop a token that is bound to one experiment.
+    """Stop a token that is bound to one experiment or one training run.
 
     Raises:
         NotAllowed: then.
     """
     if principal.experiment_id is not None:
-        raise NotAllowed(
-            f"This API token reaches experiment {principal.experiment_id} alone.",
-            token_status="invalid_permissions",
-        )
+        reach = f"experiment {principal.experiment_id}"
+    elif principal.training_run_id is not None:
+        reach = f"training run {principal.training_run_id}"
+    else:
+        return
+    raise NotAllowed(f"This API token reaches {reach} alone.", token_status="invalid_permissions")
 
 
 def get_token(session: Session, principal: Principal, which: str) -> tables.Token:

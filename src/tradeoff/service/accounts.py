@@ -43,6 +43,7 @@ def create_token(
     role: str = "write",
     name: str | None = None,
     experiment_id: int | None = None,
+    training_run_id: int | None = None,
     development: bool = False,
     expires: datetime.datetime | None = None,
 ) -> tuple[tables.Token, str]:
@@ -72,23 +73,28 @@ def create_token(
         name=name,
         development=development,
         experiment_id=experiment_id,
+        training_run_id=training_run_id,
         expires=expires,
     )
     return token, secret
 
 
-def create_guest_token(session: Session, experiment: tables.Experiment) -> tuple[tables.Token, str]:
-    """A token with which a guest reads one experiment for a while.
+def create_guest_token(
+    session: Session, shared: tables.Experiment | tables.TrainingRun
+) -> tuple[tables.Token, str]:
+    """A token with which a guest reads one experiment or one training run for a while.
 
     Returns:
         The token and its secret, as `create_token` does.
     """
+    of_run = isinstance(shared, tables.TrainingRun)
     return create_token(
         session,
-        client_id=experiment.client_id,
+        client_id=shared.client_id,
         role="read",
         name="guest",
-        experiment_id=experiment.id,
+        experiment_id=None if of_run else shared.id,
+        training_run_id=shared.id if of_run else None,
         expires=accounts.now(session) + GUESTS_STAY,
     )
 

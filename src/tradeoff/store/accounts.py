@@ -61,6 +61,7 @@ def insert_token(
     name: str | None = None,
     development: bool = False,
     experiment_id: int | None = None,
+    training_run_id: int | None = None,
     expires: datetime.datetime | None = None,
 ) -> Token:
     """A new token, of which only the hash is kept."""
@@ -72,6 +73,7 @@ def insert_token(
         name=name,
         development=development,
         experiment_id=experiment_id,
+        training_run_id=training_run_id,
         expires=expires,
     )
     session.add(token)
@@ -92,6 +94,7 @@ class Known:
         role: `read`, `write` or `admin`.
         development: it makes and reaches development experiments only.
         experiment_id: the one experiment that it reaches; `None` for all of the client.
+        training_run_id: the one training run that it reaches; `None` likewise.
         revoked: when it was revoked.
         expired: it is past its time.
         client_deleted: its client is no more.
@@ -105,6 +108,7 @@ class Known:
     role: str
     development: bool
     experiment_id: int | None
+    training_run_id: int | None
     revoked: datetime.datetime | None
     expired: bool
     client_deleted: bool
@@ -122,6 +126,7 @@ _FIND_TOKEN = (
         _tokens.role,
         _tokens.development,
         _tokens.experiment_id,
+        _tokens.training_run_id,
         _tokens.revoked,
         func.coalesce(_tokens.expires <= func.now(), False).label("expired"),
         _clients.deleted,
@@ -164,6 +169,7 @@ def find_token(session: Session, hash: bytes, key: str | None = None) -> Known |
         role=row.role,
         development=row.development,
         experiment_id=row.experiment_id,
+        training_run_id=row.training_run_id,
         revoked=row.revoked,
         expired=row.expired,
         client_deleted=row.deleted,

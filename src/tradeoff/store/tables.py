@@ -3,7 +3,7 @@
     organizations ─< clients ─< tokens ─< idempotency_keys
                         │
                         ├──< tags
-                        ├──< projects ─< experiments, training_runs ─< run_checkpoints
+                        ├──< projects ─< experiments, training_runs ─< run_checkpoints, files
                         └──< experiments ─< suggestions ─< checkpoints
                                    ├─────< queued_suggestions
                                    └─────< observations
@@ -118,6 +118,10 @@ class Token(Base):
     development: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     #: When set, the token reaches this experiment alone.
     experiment_id: Mapped[int | None] = mapped_column(ForeignKey("experiments.id"), index=True)
+    #: When set, the token reaches this training run alone.
+    training_run_id: Mapped[int | None] = mapped_column(
+        ForeignKey("training_runs.id", name="fk_tokens_training_run_id"), index=True
+    )
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
     expires: Mapped[datetime.datetime | None]
     revoked: Mapped[datetime.datetime | None]
@@ -350,9 +354,48 @@ class TrainingRun(Base):
     logs: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
     model: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
     source_code: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    #: Numbers of its files, oldest first.
+    files: Mapped[list[int]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     #: Numbers of its tags, in the order in which they were put on it.
     tags: Mapped[list[int]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     checkpoint_count: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+
+
+class File(Base):
+    """Something that a training run keeps: a picture, a model. Its bytes are a table further."""
+
+    __tablename__ = "files"
+    __table_args__ = (
+        # The room that a client's files take; also the foreign key.
+        Index("ix_files_client_id", "client_id"),
+        Index("ix_files_training_run_id", "training_run_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    training_run_id: Mapped[int] = mapped_column(ForeignKey("training_runs.id", ondelete="CASCADE"))
+    name: Mapped[str | None]
+    filename: Mapped[str | None]
+    content_type: Mapped[str]
+    content_length: Mapped[int]
+    #: MD5 of the bytes, in base64.
+    content_md5: Mapped[str]
+    #: With this the addresses of its bytes are signed.
+    key: Mapped[bytes] = mapped_column(LargeBinary)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    #: When its bytes came.
+    uploaded: Mapped[datetime.datetime | None]
+
+
+class FileContent(Base):
+    """The bytes of a file."""
+
+    __tablename__ = "file_contents"
+
+    file_id: Mapped[int] = mapped_column(
+        ForeignKey("files.id", ondelete="CASCADE"), primary_key=True
+    )
+    content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class RunCheckpoint(Base):

@@ -13,7 +13,7 @@ from tradeoff.api.wire.base import Empty
 from tradeoff.api.wire.experiments import ExperimentDelete
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Fetch
-from tradeoff.service import experiments, run_progress
+from tradeoff.service import access, experiments, run_progress
 from tradeoff.service.access import Principal
 from tradeoff.store import experiments as stored
 from tradeoff.store import tables
@@ -83,6 +83,9 @@ def fetch_list_of_project(
 def _list(
     session: Session, principal: Principal, query: AIExperimentList, *, project: str | None = None
 ) -> Pagination[AIExperiment]:
+    if principal.training_run_id is not None:
+        # A guest of one run sees no experiments, not even a list of none.
+        access.require_whole_client(principal)
     select = stored.listing(
         principal.client_id,
         state=query.state,

@@ -17,7 +17,7 @@ from tradeoff.api.wire.experiments import (
 )
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.errors import Moved
-from tradeoff.service import experiments, run_progress
+from tradeoff.service import access, experiments, run_progress
 from tradeoff.service.access import Principal
 from tradeoff.store import experiments as stored
 from tradeoff.store import tables
@@ -91,6 +91,9 @@ def fetch_list_of_project(
 def _list(
     session: Session, principal: Principal, query: ExperimentList, *, project: str | None = None
 ) -> Pagination[Experiment]:
+    if principal.training_run_id is not None:
+        # A guest of one run sees no experiments, not even a list of none.
+        access.require_whole_client(principal)
     select = stored.listing(
         principal.client_id,
         state=query.state,

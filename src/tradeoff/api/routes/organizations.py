@@ -8,7 +8,7 @@ from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Fetch
 from tradeoff.service import access
 from tradeoff.service.access import Principal
-from tradeoff.store import tables, training_runs
+from tradeoff.store import files, tables, training_runs
 from tradeoff.store.database import Session
 
 
@@ -25,4 +25,5 @@ def fetch_list(session: Session, principal: Principal, query: Fetch) -> Paginati
 
 def _render(session: Session, row: tables.Organization) -> Organization:
     runs, optimized = training_runs.count_of_month(session, row.id)
-    return render.organization(row, runs=runs, optimized=optimized)
+    room = files.measure(session, row.id)
+    return render.organization(row, runs=runs, optimized=optimized, file_bytes=room)

@@ -31,3 +31,17 @@ def create_for_experiment(
     """
     token, secret = accounts.create_guest_token(session, experiment)
     return render.token(token, secret, organization_id=principal.organization_id)
+
+
+def create_for_run(
+    session: Session,
+    principal: Principal,
+    training_run: tables.TrainingRun,
+    body: GuestTokenCreate,
+) -> Token:
+    """Create a guest token of a training run.
+
+    It reads this run alone, for 30 days. The secret is shown now and never again.
+    """
+    token, secret = accounts.create_guest_token(session, training_run)
+    return render.token(token, secret, organization_id=principal.organization_id)

@@ -21,7 +21,8 @@ class Token(Answer):
     user: str | None = None
     experiment: str | None
     """The one experiment that the token reaches, if it is bound to one."""
-    training_run: str | None = None
+    training_run: str | None
+    """The one training run that the token reaches, if it is bound to one."""
     all_experiments: bool
     development: bool
     permissions: Literal["read", "write"]
