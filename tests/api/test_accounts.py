@@ -133,3 +133,6 @@ def test_a_client_describes_itself(api: Caller) -> None:
     assert (shown["id"], shown["name"]) == (str(api.client_id), "Acme")
     assert shown["client_security"]["allow_users_to_see_experiments_by_others"] is True
     assert set(ok(api.get(f"/v1/clients/{api.client_id}", fields="id,name"))) == {"id", "name"}
+    whole = ok(api.get(f"/v1/clients/{api.client_id}"))
+    for nothing in ("", " ", ",", "\x1f"):
+        assert ok(api.get(f"/v1/clients/{api.client_id}", fields=nothing)) == whole

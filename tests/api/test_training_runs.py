@@ -388,6 +388,10 @@ def test_a_batch_is_stored_as_a_whole_or_not_at_all(api: Caller, project: str) -
 
     for runs, words in (
         ([{"name": "a"}, {"name": None}], "runs[1].name: required"),
+        (
+            [{"name": "b", "assignments_meta": {"x": {"source": "U"}}}],
+            "runs[0].assignments_meta",
+        ),
         ([{"name": "a"}, {"name": "b", "values": {"f": 1}}], "runs[1].values"),
         (
             [{"name": "a"}, {"name": "b", "assignments_meta": {"x": {"source": "U"}}}],

@@ -384,9 +384,9 @@ def _fields(arguments: Mapping[str, Any]) -> str | None:
 
 
 def _serialize(answer: Answer, route: Route, fields: str | None) -> bytes:
-    if not fields:
+    chosen = {name.strip() for name in (fields or "").split(",") if name.strip()}
+    if not chosen:
         return answer.model_dump_json().encode()
-    chosen = {name.strip() for name in fields.split(",") if name.strip()}
     for name in sorted(chosen):
         if name not in route.element_model.model_fields:
             known = ", ".join(route.element_model.model_fields)

@@ -26,17 +26,29 @@ NOTHING: dict[str, Any] = {name: None if name == "metadata" else {} for name in 
 
 
 def create(
-    session: Session, project: tables.Project, contents: Sequence[Mapping[str, Any]]
-) -> list[tables.TrainingRun]:
-    """New runs of a project, of no experiment, all of them or none, in the order given.
+    session: Session, project: tables.Project, sent: Mapping[str, Any]
+) -> tables.TrainingRun:
+    """A new run of a project, of no experiment.
 
     Args:
         session: to work with.
         project: whose.
-        contents: of each, `name` and any of `state`, `favorite`, `deleted` and `COLUMNS`.
+        sent: `name` and any of `state`, `favorite`, `deleted` and `COLUMNS`.
 
     Raises:
-        BadInput: when one cannot be; of several the message names it by its index.
+        BadInput: when it cannot be.
+    """
+    (run,) = training_runs.insert_many(session, [_columns(project, sent, experiments.now(session))])
+    return run
+
+
+def create_many(
+    session: Session, project: tables.Project, contents: Sequence[Mapping[str, Any]]
+) -> list[tables.TrainingRun]:
+    """As `create`, all of them or none, in the order given.
+
+    Raises:
+        BadInput: when one cannot be; the message names it by its index.
     """
     rows = []
     moment = experiments.now(session)
@@ -44,8 +56,7 @@ def create(
         try:
             rows.append(_columns(project, sent, moment))
         except BadInput as error:
-            where = f"runs[{index}]." if len(contents) > 1 else ""
-            raise BadInput(f"{where}{error.message}") from error
+            raise BadInput(f"runs[{index}].{error.message}") from error
     return training_runs.insert_many(session, rows) if rows else []
 
 

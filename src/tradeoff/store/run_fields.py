@@ -37,6 +37,13 @@ OPERATORS = ("==", "!=", *ORDERINGS, "isnull")
 STATES = ("active", "completed", "failed")
 #: The fields of a list are described by its newest runs, as many as one batch has.
 DESCRIBED = 10_000
+#: What runs log under keys of their own: the part of a field's name, and the attribute.
+LOGGED = {
+    "assignments": "assignments",
+    "metadata": "metadata_",
+    "values": "values",
+    "logs": "logs",
+}
 #: Unix seconds up to the year 9999.
 MAX_MOMENT = 253_402_300_799
 
@@ -200,27 +207,31 @@ def describe(session: Session, query: Select[Any]) -> list[tuple[str, FieldType,
 
     Of a long list the newest runs are looked at.
     """
-    newest = query.order_by(TrainingRun.id.desc()).limit(DESCRIBED).subquery()
-    counts = [
-        select(
-            literal("").label("part"),
-            literal(name).label("key"),
-            literal(field.type).label("type"),
-            func.count(field.column).label("count"),
+    logged = {part: getattr(TrainingRun, column) for part, column in LOGGED.items()}
+    newest = (
+        query.with_only_columns(
+            *(column.label(part) for part, column in logged.items()),
+            *(field.column.label(f"field_{n}") for n, field in enumerate(COLUMNS.values())),
         )
-        .select_from(TrainingRun)
-        .where(TrainingRun.id.in_(select(newest.c.id)))
-        for name, field in COLUMNS.items()
-    ]
-    logged = [_occurring(newest, part) for part in ("assignments", "metadata", "values", "logs")]
-    described: dict[str, tuple[FieldType, int]] = {}
-    found: Sequence[Any] = session.execute(union_all(*counts, *logged)).all()
+        .order_by(TrainingRun.id.desc())
+        .limit(DESCRIBED)
+        .cte("newest")
+    )
+    counted = select(*(func.count(newest.c[f"field_{n}"]) for n in range(len(COLUMNS))))
+    counts = session.execute(counted).one()
+    described: dict[str, tuple[FieldType, int]] = {
+        name: (field.type, count)
+        for (name, field), count in zip(COLUMNS.items(), counts, strict=True)
+        if count
+    }
+    found: Sequence[Any] = session.execute(
+        union_all(*(_occurring(newest, part) for part in logged))
+    ).all()
     for part, key, kind, count in found:
         for name, type_ in _names(part, key, kind):
-            before = described.get(name)
-            if count or name == "id":
-                both = type_ if before is None or before[0] == type_ else "unknown"
-                described[name] = (both, count + (before[1] if before else 0))
+            before = described.get(name, (type_, 0))
+            both = type_ if before[0] == type_ else "unknown"
+            described[name] = (both, count + before[1])
     return [(name, *rest) for name, rest in sorted(described.items())]
 
 
@@ -231,15 +242,12 @@ def _occurring(newest: Any, part: str) -> Select[Any]:
     return (
         select(literal(part), entry.c.key, kind, func.count())
         .select_from(newest.join(entry, true()))
-        .where(func.jsonb_typeof(newest.c[part]) == "object")
         .group_by(entry.c.key, kind)
     )
 
 
 def _names(part: str, key: str, kind: str) -> list[tuple[str, FieldType]]:
     """The fields that a key of a JSON column stands for."""
-    if part == "":
-        return [(key, kind)]  # type: ignore[list-item]  # it is one
     if part == "values":
         return [(f"values.{key}.value", "numeric")]
     if part == "logs":

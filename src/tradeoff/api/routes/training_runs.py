@@ -36,8 +36,7 @@ def create(
 
     It belongs to a project and to no experiment.
     """
-    (row,) = training_runs.create(session, project, [body.sent()])
-    return render.training_run(row)
+    return render.training_run(training_runs.create(session, project, body.sent()))
 
 
 def create_batch(
@@ -47,7 +46,7 @@ def create_batch(
 
     All of them are stored, or none. They are answered in the order given.
     """
-    rows = training_runs.create(session, project, [each.sent() for each in body.runs])
+    rows = training_runs.create_many(session, project, [each.sent() for each in body.runs])
     return paging.whole([render.training_run(row) for row in rows])
 
 

@@ -21,16 +21,15 @@ from tradeoff.api.wire.base import (
 from tradeoff.api.wire.observations import Evaluation
 from tradeoff.api.wire.pagination import Element, Pagination
 from tradeoff.api.wire.queries import Listing, ListingById
+from tradeoff.service.run_contents import OURS
+from tradeoff.service.training_runs import MAX_BATCH
 from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.spec.values import Name, Text, check_number, check_text, shown
 
-MAX_BATCH = 10_000
 MAX_SOURCE_LENGTH = 30
 MAX_SCORES = 50
 MAX_CHECKPOINT_METADATA = 5
 MAX_FILTERS = 50
-#: The source of what was suggested; users cannot claim it.
-RESERVED_SOURCE = "SigOpt"
 
 Json = dict[str, Any]
 
@@ -122,8 +121,8 @@ def check_meta(value: Any) -> Json:
 
 
 def _check_own_source(value: Any) -> str:
-    if value == RESERVED_SOURCE:
-        raise ValueError(f"{RESERVED_SOURCE!r} is the source of what was suggested")
+    if value == OURS:
+        raise ValueError(f"{OURS!r} is the source of what was suggested")
     return _check_source(value)
 
 
