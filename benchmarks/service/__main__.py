@@ -34,11 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         audit = bench.audit()
     clean = not audit.faults() and not bench.errors
     if options.json:
-        told = {**results, "ledger": asdict(audit), "errors": bench.errors}
+        told = {
+            **results,
+            "ledger": asdict(audit),
+            "errors": bench.errors,
+            "retried": bench.retried,
+        }
         options.json.write_text(json.dumps(told, indent=1) + "\n")
     print(report.write_all(results), end="\n\n")
     print(report.write_targets(results), end="\n\n")
-    print(report.write_ledger(audit, bench.errors))
+    print(report.write_ledger(audit, bench.errors, bench.retried))
     say("done")
     print(report.summarize(results, clean=clean))
     return 0 if clean else 1

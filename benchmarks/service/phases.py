@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +23,8 @@ CLIENTS = 32
 FLEET = 32
 #: Observations that an experiment has before it is measured: its design is over then.
 SMALL = 20
+#: How often so many clients ask and report as an experiment grows, ours and Optuna's alike.
+ROUNDS = {1: 100, CLIENTS: 10}
 #: Latencies settle while connections and caches warm up.
 WARM_UP_SECONDS = 1.0
 
@@ -60,6 +64,7 @@ class Bench:
     Attributes:
         entries: every suggestion that was handed out, for the ledger at the end.
         errors: what reached a client, by the figure in which it did.
+        retried: requests that were sent again, by the figure and why.
     """
 
     site: Site
@@ -67,6 +72,7 @@ class Bench:
     say: Callable[[str], None]
     entries: list[ledger.Entry] = field(default_factory=list)
     errors: dict[str, list[str]] = field(default_factory=dict)
+    retried: Counter[str] = field(default_factory=Counter)
 
     def measure(self, name: str, plan: Plan, *, ours: bool = True) -> dict[str, Any]:
         """Carry a plan out and sum up.
@@ -82,6 +88,8 @@ class Bench:
         self.site.check()
         if ours:
             self.entries += outcome.entries
+        for why, count in outcome.retried.items():
+            self.retried[f"{name}: {why}"] += count
         if outcome.errors:
             self.errors.setdefault(name, []).extend(outcome.errors)
         used = {part: after[part] - seconds for part, seconds in before.items()}
@@ -185,7 +193,7 @@ def measure_growth(bench: Bench) -> dict[str, Any]:
     pairs: dict[tuple[int, int], list[float]] = {}
     for number in range(bench.scale.rounds):
         bench.say(f"growth, round {number + 1} of {bench.scale.rounds}")
-        for clients, rounds in ((1, 100), (CLIENTS, 10)):
+        for clients, rounds in ROUNDS.items():
             # The smallest is made anew, since it does not stay small.
             ids = {**kept, SMALL: _loaded(bench, SMALL)}
             with bench.warm(list(ids.values())):
@@ -322,27 +330,26 @@ def measure_optuna(bench: Bench, ours: Sequence[dict[str, Any]]) -> dict[str, An
     url = bench.site.create_database("optuna", driver="postgresql+psycopg2")
     rows = []
     for size in bench.scale.optuna_sizes:
-        for sampler in ("default", "random"):
-            for clients, rounds in ((1, 100), (CLIENTS, 10)):
-                study = f"{sampler}-{size}-{clients}"
-                bench.say(f"Optuna, {sampler} sampler, {size} trials, {clients} clients")
+        for number, (clients, sampler) in enumerate(
+            itertools.product((1, CLIENTS), ("default", "random"))
+        ):
+            # Loading takes minutes; a large study is hardly larger after a figure, a small one is.
+            study = f"{size}-{number}" if size == SMALL else str(size)
+            if size == SMALL or number == 0:
+                bench.say(f"Optuna, loading {size} trials")
                 peer.load(python, url, study, size)
-                rows.append(_measure_peer(bench, python, url, study, clients, rounds, ours))
+            bench.say(f"Optuna, {sampler} sampler, {size} trials, {clients} clients")
+            outcome = _run_peer(bench, python, url, study, sampler, clients)
+            rows.append(_compare(outcome, size, clients, ours))
     return {"rows": rows, "version": rows[0]["version"]}
 
 
-def _measure_peer(
-    bench: Bench,
-    python: str,
-    url: str,
-    study: str,
-    clients: int,
-    rounds: int,
-    ours: Sequence[dict[str, Any]],
-) -> dict[str, Any]:
-    sampler, size, _ = study.split("-")
-    processes = 1 if clients == 1 else 2
-    outcome = peer.run(
+def _run_peer(
+    bench: Bench, python: str, url: str, study: str, sampler: str, clients: int
+) -> peer.Outcome:
+    # As many processes as cores: the threads of one would take turns.
+    processes = min(clients, 2)
+    return peer.run(
         python,
         url,
         study,
@@ -350,13 +357,15 @@ def _measure_peer(
         processes=processes,
         threads=clients // processes,
         seconds=bench.scale.optuna_seconds,
-        rounds=rounds,
+        rounds=ROUNDS[clients],
     )
-    mine = next(
-        (r for r in ours if (r["observations"], r["clients"]) == (int(size), clients)), None
-    )
+
+
+def _compare(
+    outcome: peer.Outcome, size: int, clients: int, ours: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     row = {
-        "trials": int(size),
+        "trials": size,
         "sampler": outcome.sampler,
         "clients": clients,
         "pairs_per_second": outcome.pairs_per_second,
@@ -365,13 +374,10 @@ def _measure_peer(
         "errors": outcome.errors,
         "version": outcome.version,
     }
-    if mine is not None:
-        row["ours"] = {
-            "pairs_per_second": mine["pairs_per_second"],
-            "ahead": ratio(mine["pairs_per_second"], outcome.pairs_per_second),
-            "ask_p50": mine["ask"]["p50"],
-            "report_p50": mine["report"]["p50"],
-        }
+    for mine in ours:
+        if (mine["observations"], mine["clients"]) == (size, clients):
+            ahead = ratio(mine["pairs_per_second"], outcome.pairs_per_second)
+            row["ours"] = {"pairs_per_second": mine["pairs_per_second"], "ahead": ahead}
     return row
 
 

@@ -218,15 +218,19 @@ def write_targets(results: Results) -> str:
     return table(["target", "measured", "wanted", "met"], rows)
 
 
-def write_ledger(audit: Audit, errors: Mapping[str, Sequence[str]]) -> str:
-    """What was lost, doubled or refused."""
+def write_ledger(
+    audit: Audit, errors: Mapping[str, Sequence[str]], retried: Mapping[str, int]
+) -> str:
+    """What was lost, doubled, refused, or sent again."""
     counts = {name: len(found) for name, found in audit.lists().items()}
     lines = [
         f"Ledger: {audit.asked:,} suggestions, {audit.acknowledged:,} observations acknowledged; "
         + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
-        + f"; errors that reached a client {sum(map(len, errors.values()))}.",
+        + f"; errors that reached a client {sum(map(len, errors.values()))}"
+        + f"; requests sent again {sum(retried.values())}.",
         *(f"    {name}: {', '.join(found[:5])}" for name, found in audit.faults().items()),
         *(f"    {name}: {'; '.join(sorted(set(found))[:5])}" for name, found in errors.items()),
+        *(f"    sent again, {name}: {count}" for name, count in retried.items()),
     ]
     return "\n".join(lines)
 
