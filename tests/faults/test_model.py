@@ -75,10 +75,10 @@ class Observed:
 
     def equals(self, other: Observed) -> bool:
         """Whether it says the same of the same suggestion."""
-        return (self.suggestion, self.values, self.kind is None, self.metadata) == (
+        return (self.suggestion, self.values, self.kind, self.metadata) == (
             other.suggestion,
             other.values,
-            other.kind is None,
+            other.kind,
             other.metadata,
         )
 
