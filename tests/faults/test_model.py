@@ -33,8 +33,8 @@ from tradeoff.config import Settings
 from tradeoff.server import create_app
 from tradeoff.store.database import Database
 
-RUNS = int(os.environ.get("TRADEOFF_MODEL_RUNS", "200"))
-STEPS = int(os.environ.get("TRADEOFF_MODEL_STEPS", "40"))
+RUNS = int(os.environ.get("TRADEOFF_MODEL_RUNS", "80"))
+STEPS = int(os.environ.get("TRADEOFF_MODEL_STEPS", "30"))
 
 CONTINUOUS: list[dict[str, Any]] = [
     {"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}},
@@ -107,10 +107,11 @@ class Known:
 
     def used(self) -> set[Assignments]:
         """The configurations that are observed or open."""
-        learnt = {
-            each.assignments for each in self.observations.values() if each.kind != "transient"
-        }
-        return learnt | {each.assignments for each in self.open()}
+        return self.learnt() | {each.assignments for each in self.open()}
+
+    def learnt(self) -> set[Assignments]:
+        """The configurations of which something is known, so that nobody is waited for there."""
+        return {each.assignments for each in self.observations.values() if each.kind != "transient"}
 
     def front(self) -> set[tuple[float, float]]:
         """The outcomes that no other beats."""
@@ -252,7 +253,13 @@ class Tradeoff(RuleBasedStateMachine):
 
     def take(self, known: Known, body: dict[str, Any], worker: str | None) -> None:
         """Check what was served, and remember it."""
-        held = [each for each in known.open() if worker is not None and each.worker == worker]
+        held = [
+            each
+            for each in known.open()
+            if worker is not None
+            and each.worker == worker
+            and each.assignments not in known.learnt()
+        ]
         if held:
             event("a worker was given its own again")
             assert body["id"] in {each.id for each in held}
