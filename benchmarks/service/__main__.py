@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 import traceback
@@ -21,6 +22,8 @@ ALL = ("warm", "growth", "reads", "waiting", "herd", "live", "memory", "optuna")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and give the exit status."""
     options = _parse(arguments)
+    # As an exception, so that what was started is ended with it.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     began = time.monotonic()
 
     def say(text: str) -> None:

@@ -73,6 +73,8 @@ class Bench:
     entries: list[ledger.Entry] = field(default_factory=list)
     errors: dict[str, list[str]] = field(default_factory=dict)
     retried: Counter[str] = field(default_factory=Counter)
+    #: Of the points that stand-ins draw.
+    _seeds: Iterator[int] = field(default_factory=lambda: itertools.count(1_000))
 
     def measure(self, name: str, plan: Plan, *, ours: bool = True) -> dict[str, Any]:
         """Carry a plan out and sum up.
@@ -132,6 +134,7 @@ class Bench:
                 "database_url": self.site.database_url,
                 "experiments": [int(experiment) for experiment in experiments],
                 "window": FLEET // 2,
+                "seed": next(self._seeds),
             }
             part.tell(json.dumps(plan))
             self.site.await_warm(experiments)
@@ -191,6 +194,7 @@ def measure_growth(bench: Bench) -> dict[str, Any]:
     kept = {size: _loaded(bench, size) for size in sizes}
     took: dict[tuple[int, int], dict[str, list[float]]] = {}
     pairs: dict[tuple[int, int], list[float]] = {}
+    sources: dict[tuple[int, int], Counter[str]] = {}
     for number in range(bench.scale.rounds):
         bench.say(f"growth, round {number + 1} of {bench.scale.rounds}")
         for clients, rounds in ROUNDS.items():
@@ -204,12 +208,14 @@ def measure_growth(bench: Bench) -> dict[str, Any]:
                     for kind, seconds in row["took"].items():
                         kinds[kind] += seconds
                     pairs.setdefault((size, clients), []).append(row["observations_per_second"])
+                    sources.setdefault((size, clients), Counter()).update(row["sources"])
     return {
         "rows": [
             {
                 "observations": size,
                 "clients": clients,
                 "pairs_per_second": statistics.median(pairs[size, clients]),
+                "sources": dict(sources[size, clients]),
                 **{
                     kind: {
                         **asdict(Latency.of(seconds)),

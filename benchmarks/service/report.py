@@ -83,13 +83,14 @@ def _growth(found: Results) -> str:
                 )
             ),
             write(row["pairs_per_second"]),
+            _counts(row["sources"]),
         ]
         for row in found["rows"]
     ]
     headers = ["observations before", "clients"]
     for kind in ("ask", "report"):
         headers += [f"{kind} p50 ms", "p95", "of the smallest: p50, p95"]
-    return table([*headers, "pairs/s"], rows)
+    return table([*headers, "pairs/s", "sources"], rows)
 
 
 def _reads(found: Results) -> str:

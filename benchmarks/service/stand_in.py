@@ -29,8 +29,6 @@ BUFFER = 64
 #: Published anew when fewer than this are fresh.
 LOW = 40
 PAUSE_SECONDS = 0.01
-#: No experiment's own, so that no two points are alike.
-SEED = 11
 
 #: Experiments with what is still fresh in their buffers by half of what freshness allows.
 LOOK = text(
@@ -50,12 +48,16 @@ class StandIn:
         database: where they are.
         experiments: their ids.
         window: how many observations a suggestion may have missed.
+        seed: of its points; never used before on these experiments, since the API serves nothing
+            that was observed already.
     """
 
-    def __init__(self, database: Database, experiments: Sequence[int], window: int) -> None:
+    def __init__(
+        self, database: Database, experiments: Sequence[int], *, window: int, seed: int
+    ) -> None:
         self._database = database
         self._ids = list(experiments)
-        self._window = window
+        self._window, self._seed = window, seed
         self._drawn = 0
 
     def look(self) -> int:
@@ -68,7 +70,7 @@ class StandIn:
         return len(low)
 
     def _publish(self, experiment: int, revision: int, seen: int) -> None:
-        points = design.space_filling(spec(), seed=SEED, start=self._drawn, count=BUFFER)
+        points = design.space_filling(spec(), seed=self._seed, start=self._drawn, count=BUFFER)
         self._drawn += BUFFER
         drafts = [Draft(point, "model", {"stand_in": True}) for point in points]
         with self._database.transaction() as session:
@@ -84,7 +86,7 @@ def main() -> None:
     stop = threading.Event()
     threading.Thread(target=_await_end, args=(stop,), daemon=True).start()
     database = connect(plan["database_url"], pool_size=1)
-    stand_in = StandIn(database, plan["experiments"], plan["window"])
+    stand_in = StandIn(database, plan["experiments"], window=plan["window"], seed=plan["seed"])
     while not stop.is_set():
         if not stand_in.look():
             time.sleep(PAUSE_SECONDS)
