@@ -166,7 +166,7 @@ def test_a_report_outlives_what_does_not_end(
 ) -> None:
     with (
         bad_server(trouble) as server,
-        Client("tdo_x", api_url=server.url, timeout_seconds=0.2, retry_seconds=0.3) as api,
+        Client("tdo_x", api_url=server.url, timeout_seconds=0.2, retry_seconds=2) as api,
         pytest.raises(client.Spooled) as caught,
     ):
         api.experiments(7).observations().create(suggestion="5", failed=True)
