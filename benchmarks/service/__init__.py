@@ -15,6 +15,6 @@ It starts an installation of its own (embedded Postgres, `tradeoff api`, for som
     phases      what is measured, one function a table
     report      tables, targets and the one line at the end
 
-The exit status tells of correctness alone: 1 when anything was lost or doubled, or when an error
-reached a client. Times depend on the machine; the ratios are what to hold.
+The exit status tells of correctness alone: 1 when anything was lost or doubled, when an error
+reached a client, or when a figure could not be had. Times depend on the machine; the ratios are what to hold.
 """
