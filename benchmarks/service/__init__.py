@@ -16,5 +16,6 @@ It starts an installation of its own (embedded Postgres, `tradeoff api`, for som
     report      tables, targets and the one line at the end
 
 The exit status tells of correctness alone: 1 when anything was lost or doubled, when an error
-reached a client, or when a figure could not be had. Times depend on the machine; the ratios are what to hold.
+reached a client, or when a figure could not be had. Times depend on the
+machine; the ratios are what to hold.
 """
