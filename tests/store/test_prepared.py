@@ -1,22 +1,37 @@
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from sqlalchemy import BigInteger, Text, bindparam, func, select, text
 from sqlalchemy import values as sql_values
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import column
 
+from tradeoff.store import suggestions
 from tradeoff.store.database import Database, Session
-from tradeoff.store.prepared import PREPARED
+from tradeoff.store.prepared import prepare
+
+
+@pytest.fixture
+def fast_switching() -> Iterator[None]:
+    """Threads take turns so often that a race is lost soon."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def word(constant: str) -> Any:
     """A statement with one constant and two parameters."""
     given = sql_values(column("state", Text), name="given").data([(constant,)])
-    return (
-        select(given.c.state, bindparam("number", type_=BigInteger), func.length("100%"))
-        .where(given.c.state == bindparam("state", type_=Text))
-        .execution_options(**PREPARED)
+    return prepare(
+        select(given.c.state, bindparam("number", type_=BigInteger), func.length("100%")).where(
+            given.c.state == bindparam("state", type_=Text)
+        )
     )
 
 
@@ -75,3 +90,19 @@ def test_without_the_option_nothing_is_prepared(shared_database: Database) -> No
         session.execute(select(func.length("x")))
 
         assert plans(session) == []
+
+
+def test_threads_that_share_a_new_statement_compile_the_same(
+    fast_switching: None,
+) -> None:
+    """SQLAlchemy fills what it looks columns up in at the first look, without a lock."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types here
+    for _ in range(20):
+        suggestions._taking.cache_clear()
+        statement = suggestions._taking(True)
+
+        def compiled(_number: int, statement: Any = statement) -> str:
+            return str(statement.compile(dialect=dialect))
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(compiled, range(8)))) == 1

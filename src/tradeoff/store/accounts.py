@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, func, select, update
 from tradeoff.errors import NotFound
 from tradeoff.store.database import Session
 from tradeoff.store.idempotency import Kept
-from tradeoff.store.prepared import PREPARED
+from tradeoff.store.prepared import prepare
 from tradeoff.store.tables import Client, IdempotencyKey, Organization, Token
 
 
@@ -117,7 +117,7 @@ class Known:
 
 # Every request asks this, so it is put together once. ix_tokens_unique_hash, pk_idempotency_keys
 _tokens, _clients, _keys = Token.__table__.c, Client.__table__.c, IdempotencyKey.__table__.c
-_FIND_TOKEN = (
+_FIND_TOKEN = prepare(
     select(
         _tokens.id,
         _tokens.client_id,
@@ -140,7 +140,6 @@ _FIND_TOKEN = (
         and_(_keys.token_id == _tokens.id, _keys.key == bindparam("key")),
     )
     .where(_tokens.hash == bindparam("hash"))
-    .execution_options(**PREPARED)
 )
 
 

@@ -12,7 +12,7 @@ from tradeoff.errors import NotFound
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store import suggestions
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import PREPARED
+from tradeoff.store.prepared import prepare
 from tradeoff.store.tables import Experiment
 
 
@@ -58,7 +58,7 @@ def get(session: Session, experiment_id: int) -> Experiment:
     return row
 
 
-_GET = select(Experiment).where(Experiment.id == bindparam("id")).execution_options(**PREPARED)
+_GET = prepare(select(Experiment).where(Experiment.id == bindparam("id")))
 
 
 def lock(session: Session, experiment: Experiment) -> None:
@@ -87,11 +87,10 @@ _columns = {
 }
 _READ = tuple(_columns)
 # Every report asks this, so it is put together once.
-_LOCK = (
+_LOCK = prepare(
     select(*_columns.values())
     .where(Experiment.__table__.c.id == bindparam("id"))
     .with_for_update(key_share=True)
-    .execution_options(**PREPARED)
 )
 
 
@@ -112,7 +111,7 @@ def touch(session: Session, experiment: Experiment) -> None:
 
 _COUNTERS = ("revision", "observation_count", "failure_count", "transient_count", "rewrites")
 # Every report ends with this.
-_TOUCH = (
+_TOUCH = prepare(
     update(Experiment.__table__)  # type: ignore[arg-type]  # a table, in all but its type
     .where(Experiment.__table__.c.id == bindparam("row_id", type_=BigInteger))
     .values(
@@ -120,7 +119,6 @@ _TOUCH = (
         **{name: bindparam(f"new_{name}", type_=BigInteger) for name in _COUNTERS},
     )
     .returning(Experiment.__table__.c.updated)
-    .execution_options(**PREPARED)
 )
 
 

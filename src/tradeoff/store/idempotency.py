@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from tradeoff.errors import Unprocessable
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import PREPARED
+from tradeoff.store.prepared import prepare
 from tradeoff.store.tables import IdempotencyKey
 
 #: A client that retries after this long is no longer recognised.
@@ -43,14 +43,13 @@ class Kept:
             )
 
 
-_KEEP = (
+_KEEP = prepare(
     insert(IdempotencyKey.__table__)  # type: ignore[arg-type]  # a table, in all but its type
     .values(
         {name: bindparam(name) for name in ("token_id", "key", "request_hash", "status", "answer")}
     )
     .on_conflict_do_nothing()
     .returning(IdempotencyKey.__table__.c.token_id)
-    .execution_options(**PREPARED)
 )
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from tradeoff.errors import BadInput, NotFound
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import PREPARED
+from tradeoff.store.prepared import prepare
 from tradeoff.store.tables import Experiment, Observation
 
 #: A client that keeps no key of its requests is believed to retry for so long.
@@ -54,14 +54,12 @@ _GIVEN = {
     "metadata_": _columns.metadata,
 }
 # Most reports are of one observation.
-_INSERT_ONE = (
-    select(Observation)
-    .from_statement(
+_INSERT_ONE = prepare(
+    select(Observation).from_statement(
         insert(Observation.__table__)  # type: ignore[arg-type]  # a table, in all but its type
         .values({column: bindparam(name, type_=column.type) for name, column in _GIVEN.items()})
         .returning(Observation.__table__)
     )
-    .execution_options(**PREPARED)
 )
 
 

@@ -1,8 +1,8 @@
 """Statements that a connection plans once: those that every request asks.
 
 Planning them took Postgres longer than doing them, each time. The driver has no prepared
-statements of its own; SQL has. A statement asks for it by `.execution_options(**PREPARED)`: it is
-put together once, at import, and what varies are `bindparam`s with a name and a type. Whatever
+statements of its own; SQL has. A statement asks for it by `prepare`: it is put together once, and
+what varies are `bindparam`s with a name and a type. Whatever
 else SQLAlchemy makes a parameter of, such as the 'open' in `state == 'open'`, is written into the
 plan, which could not use an index of the open ones otherwise.
 """
@@ -11,16 +11,31 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg2.extensions
+from sqlalchemy import Executable
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import ExecutionContext
 from sqlalchemy.sql.compiler import SQLCompiler
 
-#: Execution options of a statement that is to be prepared.
-PREPARED = {"prepared": True}
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types here
+Statement = TypeVar("Statement", bound=Executable)
+
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+
+
+def prepare(statement: Statement) -> Statement:
+    """Mark a statement that all threads share as one that each connection plans once.
+
+    It is compiled before anybody else sees it. SQLAlchemy looks columns up in an index that it
+    fills at the first look; a second thread that looks meanwhile misses some and leaves the
+    statement wrong: a column of a common table expression became one of the table itself, and
+    the join with every row of that.
+    """
+    statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]  # whatever can be run has it
+    return statement.execution_options(prepared=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Text, bindparam, text
 from sqlalchemy.exc import IntegrityError
 
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import PREPARED
+from tradeoff.store.prepared import prepare
 from tradeoff.store.tables import QUEUE_SCHEMA
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def defer_refresh(session: Session, experiment_id: int, *, client_id: int) -> No
 #: each place before it is given at most once more to each client. Each of the three sub-queries
 #: reads one end of an index: procrastinate_jobs_priority_idx_v1, procrastinate_jobs_lock_idx_v1
 #: (no more rows than workers), ix_procrastinate_jobs_client_id_priority.
-DEFER = (
+DEFER = prepare(
     text(
         f"""
     insert into {QUEUE_SCHEMA}.procrastinate_jobs
@@ -108,14 +108,12 @@ DEFER = (
     )
     on conflict (queueing_lock) where status = 'todo' do nothing
     """
-    )
-    .bindparams(
+    ).bindparams(
         bindparam("experiment_id", type_=BigInteger),
         bindparam("client_id", type_=BigInteger),
         bindparam("lock", type_=Text),
         bindparam("queueing_lock", type_=Text),
     )
-    .execution_options(**PREPARED)
 )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Select, bindparam, delete, select
 from tradeoff.errors import NotFound
 from tradeoff.spec.values import Value
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import PREPARED
+from tradeoff.store.prepared import prepare
 from tradeoff.store.tables import QueuedSuggestion
 
 
@@ -56,7 +56,7 @@ def take_oldest(session: Session, experiment_id: int) -> dict[str, Any] | None:
 
 # Every asker looks here first. ix_queued_suggestions_experiment_id_id
 _columns = QueuedSuggestion.__table__.c
-_TAKE_OLDEST = (
+_TAKE_OLDEST = prepare(
     delete(QueuedSuggestion.__table__)  # type: ignore[arg-type]  # a table, in all but its type
     .where(
         _columns.id
@@ -68,5 +68,4 @@ _TAKE_OLDEST = (
         .scalar_subquery()
     )
     .returning(_columns.assignments)
-    .execution_options(**PREPARED)
 )

@@ -39,7 +39,7 @@ from sqlalchemy.orm.util import identity_key
 from tradeoff.errors import NotFound
 from tradeoff.spec.values import Value
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import PREPARED
+from tradeoff.store.prepared import prepare
 from tradeoff.store.tables import Experiment, Observation, Suggestion
 
 #: An open suggestion that nobody reported on for so long is no longer expected back, unless the
@@ -151,7 +151,7 @@ def get(session: Session, experiment_id: int, suggestion_id: int) -> Suggestion:
     return row
 
 
-_GET = select(Suggestion).where(Suggestion.id == bindparam("id")).execution_options(**PREPARED)
+_GET = prepare(select(Suggestion).where(Suggestion.id == bindparam("id")))
 
 
 def load(session: Session, suggestion_ids: Collection[int]) -> Sequence[Suggestion]:
@@ -441,7 +441,7 @@ def _taking(any_age: bool) -> Select[Any]:
     )
     row = aliased(Suggestion, opened)
     taken = select(row, others).select_from(chosen.outerjoin(opened, true())).add_cte(moved)
-    return taken.execution_options(**PREPARED)
+    return prepare(taken)
 
 
 def _is_fresh(experiment_id: Any) -> ColumnElement[bool]:
@@ -490,7 +490,7 @@ def _opening_of_own() -> Select[Any]:
     names = (*OWN, "repeat")
     given = {name: bindparam(name, type_=types[name].type) for name in names}
     opened = _opening({**given, "state": literal("open"), **_of_asker()}).cte("opened")
-    return select(aliased(Suggestion, opened)).execution_options(**PREPARED)
+    return prepare(select(aliased(Suggestion, opened)))
 
 
 def put_ready(
@@ -670,7 +670,7 @@ def update_closed(session: Session, suggestion_ids: Collection[int]) -> list[int
 
 
 _columns = Suggestion.__table__.c
-_CLOSE = (
+_CLOSE = prepare(
     update(Suggestion.__table__)  # type: ignore[arg-type]  # a table, in all but its type
     .where(
         _columns.id == any_(bindparam("ids", type_=ARRAY(BigInteger))),
@@ -678,7 +678,6 @@ _CLOSE = (
     )
     .values(state="closed")
     .returning(_columns.id)
-    .execution_options(**PREPARED)
 )
 
 
