@@ -7,6 +7,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # More for the command of a target: make test ARGS="-k pareto", make demo ARGS="--observations 20"
 ARGS ?=
+# Tests that run side by side, each with a Postgres of its own; 0 for one after the other.
+WORKERS ?= auto
 # How long `make soak` lasts.
 SECONDS ?= 3600
 
@@ -24,7 +26,7 @@ demo: setup ## tune a real network on real data, and print the efficient frontie
 
 .PHONY: test
 test: setup ## run the tests, without the slow ones
-	@$(PYTEST) -m "not slow" $(ARGS)
+	@$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: test-slow
 test-slow: setup ## run only the slow tests
