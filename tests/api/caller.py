@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from tests.api import described
+
 PARAMETERS: list[dict[str, Any]] = [
     {"name": "lr", "type": "double", "bounds": {"min": 0.001, "max": 1}, "transformation": "log"},
     {"name": "filters", "type": "int", "bounds": {"min": 8, "max": 64}},
@@ -55,8 +57,10 @@ class Caller:
     development_token: str = ""
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Any request."""
-        return self.http.request(method, path, auth=(self.token, ""), **options)
+        """Any request; the answer must be as it is described."""
+        response = self.http.request(method, path, auth=(self.token, ""), **options)
+        described.check(response)
+        return response
 
     def get(self, path: str, **query: Any) -> httpx.Response:
         """GET with a query string as SigOpt's client writes it."""
