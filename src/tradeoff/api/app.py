@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -10,7 +10,7 @@ from starlette import routing
 from starlette.types import Receive, Scope, Send
 
 import tradeoff
-from tradeoff.api import contents, errors, measures, openapi
+from tradeoff.api import contents, cors, errors, measures, openapi
 from tradeoff.api.routes import ROUTES, public
 from tradeoff.api.routing import Route
 from tradeoff.api.session import Door
@@ -71,6 +71,7 @@ def build_api(
     )
     app.state.close = door.close
     app.router.routes.extend(_serve(door, route) for route in routes)
+    app.router.routes.extend(_refuse_others(routes))
     document = openapi.describe(routes, version=tradeoff.__version__)
     gauges = measures.Measures()
     app.include_router(public.build_router(database, gauges, document))
@@ -78,6 +79,7 @@ def build_api(
     app.openapi = lambda: document  # type: ignore[method-assign]  # the documented way
     app.add_middleware(measures.Measured, measures=gauges)
     errors.install(app)
+    app.add_middleware(cors.Shared)
     return app
 
 
@@ -103,3 +105,12 @@ def _serve(door: Door, route: Route) -> routing.Route:
     # Starlette adds HEAD to GET.
     served.methods = {route.method}
     return served
+
+
+def _refuse_others(routes: Sequence[Route]) -> Iterator[routing.Route]:
+    """What answers the methods that a path does not have; to be looked at last."""
+    methods: dict[str, list[str]] = {}
+    for route in routes:
+        methods.setdefault(route.path, []).append(route.method)
+    for path, own in methods.items():
+        yield routing.Route(path, cors.OtherMethods(own), name=f"others.{path}")
