@@ -17,7 +17,7 @@ import asyncio
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -55,7 +55,7 @@ class Call:
     Attributes:
         secret: the API token, if there was one.
         names: what stood in the path's placeholders.
-        query: the query string, by key.
+        query: key and value of each part of the query string.
         body: the parsed body.
         origin: scheme and host, as the caller knows us.
         key: the `Idempotency-Key`, of requests that change something.
@@ -66,7 +66,7 @@ class Call:
 
     secret: str | None
     names: Mapping[str, str]
-    query: Mapping[str, str]
+    query: Sequence[tuple[str, str]]
     body: dict[str, Any]
     origin: str
     key: str | None
@@ -227,7 +227,7 @@ async def _read(route: Route, request: Request) -> Call:
     return Call(
         secret=auth.read_secret(request.headers),
         names=request.path_params,
-        query=_query(request),
+        query=request.query_params.multi_items(),
         body=body,
         origin=f"{request.url.scheme}://{request.url.netloc}",
         key=_idempotency_key(request) if route.writes else None,
@@ -235,17 +235,6 @@ async def _read(route: Route, request: Request) -> Call:
         skips=route.writes and request.headers.get("x-response-content", "").lower() == "skip",
         digest=hashlib.sha256(f"{request.method} {target}\n".encode() + raw).digest(),
     )
-
-
-def _query(request: Request) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key, value in request.query_params.multi_items():
-        if key in found:
-            raise BadInput(f"{key[:100]}: is given twice in the address")
-        if "\x00" in key or "\x00" in value:
-            raise BadInput("The address contains a NUL character.")
-        found[key] = value
-    return found
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -346,7 +335,7 @@ def _arguments(
         "origin": call.origin,
         **_find_rows(session, principal, route, call),
     }
-    arguments["query"] = _validate(route.query_model, dict(call.query))
+    arguments["query"] = _validate(route.query_model, _by_key(call.query))
     if route.body_model is not None:
         arguments["body"] = _validate(route.body_model, call.body)
     return arguments
@@ -364,6 +353,17 @@ def _find_rows(
         access.require_production(principal)
     if route.classical_only:
         access.require_classical(found["experiment"])
+    return found
+
+
+def _by_key(query: Sequence[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in query:
+        if key in found:
+            raise BadInput(f"{key[:100]}: is given twice in the address")
+        if "\x00" in key or "\x00" in value:
+            raise BadInput("The address contains a NUL character.")
+        found[key] = value
     return found
 
 
