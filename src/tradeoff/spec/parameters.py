@@ -131,6 +131,16 @@ class Parameter(Open):
     conditions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """For each named conditional the choices that switch this parameter on."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_as_read(cls, data: Any) -> Any:
+        """What is read from us may be sent back, and tells of its grid twice."""
+        if not isinstance(data, dict) or data.get("object") != "parameter" or not data.get("grid"):
+            return data
+        # A categorical of a grid experiment has its names as grid, others its ends as bounds.
+        twice = "grid" if data.get("type") == "categorical" else "bounds"
+        return {key: value for key, value in data.items() if key != twice}
+
     @field_validator("categorical_values", mode="before")
     @classmethod
     def _accept_strings(cls, values: Any) -> Any:
@@ -148,15 +158,6 @@ class Parameter(Open):
     @classmethod
     def _none_is_null(cls, transformation: Any) -> Any:
         return None if transformation == "none" else transformation
-
-    @field_validator("grid", mode="before")
-    @classmethod
-    def _empty_grid_is_none(cls, grid: Any, info: ValidationInfo) -> Any:
-        # A categorical of a grid experiment is shown with its names as grid and may be sent back.
-        if not isinstance(grid, list | tuple):
-            return grid
-        names_only = all(isinstance(level, str) for level in grid)
-        return None if not grid or (info.data.get("type") == "categorical" and names_only) else grid
 
     @field_validator("grid")
     @classmethod
@@ -278,11 +279,7 @@ def _check_numeric(parameter: Parameter) -> None:
 
 
 def _check_grid(parameter: Parameter, grid: tuple[float, ...]) -> None:
-    if parameter.bounds is not None and (parameter.bounds.min, parameter.bounds.max) != (
-        grid[0],
-        grid[-1],
-    ):
-        # Read back from us, a grid parameter carries the ends of its grid as bounds.
+    if parameter.bounds is not None:
         raise ValueError("bounds: a parameter has either bounds or a grid, not both")
     if len(grid) < 2 or len(set(grid)) < len(grid):
         raise ValueError("grid: must list at least two different values")

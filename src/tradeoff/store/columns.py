@@ -21,6 +21,9 @@ def _read_spec(text: str) -> ExperimentSpec:
     both work on the same rows.
     """
     known = {key: value for key, value in json.loads(text).items() if key in _FIELDS}
+    for parameter in known["parameters"]:
+        # An earlier release kept the ends of a grid as bounds, too, if they were sent along.
+        parameter["object"] = "parameter"
     return ExperimentSpec.model_validate_json(json.dumps(known))
 
 

@@ -12,6 +12,7 @@ from tradeoff.api.wire.experiments import (
     ExperimentOfEitherKind,
     RunProgress,
     check_metrics_of_runs,
+    spec_of,
 )
 from tradeoff.api.wire.queries import Listing, QueryId
 from tradeoff.spec.experiment import ExperimentSpec
@@ -71,8 +72,7 @@ class AIExperimentCreate(ExperimentSpec):
 
     def to_spec(self) -> ExperimentSpec:
         """The part that is stored as the experiment's spec."""
-        values = {name: getattr(self, name) for name in ExperimentSpec.model_fields}
-        return ExperimentSpec.model_construct(**values)
+        return spec_of(self)
 
 
 class AIExperimentUpdate(Changes):

@@ -13,6 +13,7 @@ from tradeoff.api.wire.queries import Fetch, Listing, Query, QueryFlag, QueryId,
 from tradeoff.spec import stopping
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import Metric as MetricSpec
+from tradeoff.spec.parameters import Parameter as ParameterSpec
 from tradeoff.spec.values import Name, Number, PositiveInteger, Seconds, Text
 
 
@@ -30,6 +31,24 @@ def check_metrics_of_runs(metrics: Sequence[MetricSpec]) -> None:
     for index, metric in enumerate(metrics):
         if metric.name is None:
             raise ValueError(f"metrics[{index}].name: required, since training runs report by it")
+
+
+def spec_of(body: ExperimentSpec) -> ExperimentSpec:
+    """The part of a body that is stored, with categories numbered in the order given."""
+    values = {name: getattr(body, name) for name in ExperimentSpec.model_fields}
+    values["parameters"] = tuple(map(_numbered, body.parameters))
+    return ExperimentSpec.model_construct(**values)
+
+
+def _numbered(parameter: ParameterSpec) -> ParameterSpec:
+    """As new: a parameter that was read elsewhere may have gaps in its numbers."""
+    if parameter.categorical_values is None:
+        return parameter
+    values = tuple(
+        value.model_copy(update={"enum_index": index})
+        for index, value in enumerate(parameter.categorical_values, start=1)
+    )
+    return parameter.model_copy(update={"categorical_values": values})
 
 
 class ExperimentCreate(ExperimentSpec):
@@ -113,8 +132,7 @@ class ExperimentCreate(ExperimentSpec):
 
     def to_spec(self) -> ExperimentSpec:
         """The part that is stored as the experiment's spec."""
-        values = {name: getattr(self, name) for name in ExperimentSpec.model_fields}
-        return ExperimentSpec.model_construct(**values)
+        return spec_of(self)
 
 
 class MetricUpdate(Request):
