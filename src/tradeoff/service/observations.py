@@ -271,7 +271,6 @@ def change(
         BadInput: when the result would not be a valid observation.
     """
     experiments.lock(session, experiment)
-    require_active(experiment)
     observations.lock(session, observation)
     before = observation.failed, observation.transient
     _change_tried(session, experiment, observation, changes)

@@ -16,6 +16,7 @@ from tradeoff.api.wire.base import (
     Flag,
     Id,
     Request,
+    check_flag,
     check_metadata,
 )
 from tradeoff.api.wire.observations import Evaluation
@@ -142,14 +143,8 @@ def check_sources(value: Any) -> Json:
     for source in _object(value):
         _check_source(source)
     return _each(
-        value, lambda entry: _closed(entry, {"sort": check_number, "default_show": _check_flag})
+        value, lambda entry: _closed(entry, {"sort": check_number, "default_show": check_flag})
     )
-
-
-def _check_flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {shown(value)}")
-    return value
 
 
 def check_datasets(value: Any) -> Json:
@@ -224,6 +219,13 @@ Model = Annotated[Json, BeforeValidator(check_model)]
 SourceCode = Annotated[Json, BeforeValidator(check_source_code)]
 SysMetadata = Annotated[Json, BeforeValidator(check_sys_metadata)]
 State = Literal["active", "completed", "failed"]
+NullableFlag = Annotated[
+    bool,
+    BeforeValidator(
+        lambda value: False if value is None else check_flag(value),
+        json_schema_input_type=bool | None,
+    ),
+]
 
 
 class RunContent(Request):
@@ -269,6 +271,7 @@ class TrainingRunCreate(Create, RunContent):
     """A training that begins, or that is over already."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [RUN_EXAMPLE]})
+    not_null = frozenset({"name", "state"})
 
     name: Name
     """What you call it, 1 to 100 characters."""
@@ -289,10 +292,11 @@ class TrainingRunUpdate(RunContent):
     """What you call it."""
     state: State = "active"
     """`completed` or `failed` ends the run: in an AIExperiment, its values are observed then."""
-    favorite: Flag = False
-    """Whether you marked it."""
-    deleted: Flag = False
-    """`true` puts the run away, with its suggestion and observation; `false` brings all back."""
+    favorite: NullableFlag = False
+    """Whether you marked it; `null` is `false`."""
+    deleted: NullableFlag = False
+    """`true` puts the run away, with its suggestion and observation; `false` or `null` brings all
+    back."""
     project: Text = ""
     """The id of the project to which it is to belong."""
 
