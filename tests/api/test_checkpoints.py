@@ -147,9 +147,9 @@ def test_the_option_is_off_and_can_be_put_on_changed_and_put_off(api: Caller) ->
 
     assert [*seen, kept] == [
         None,
-        {"min_step": 1, "min_trainings": 5, "confidence": 0.9},
-        {"min_step": 3, "min_trainings": 5, "confidence": 0.99},
-        {"min_step": 1, "min_trainings": 7, "confidence": 0.9},
+        {"object": "early_stopping", "min_step": 1, "min_trainings": 5, "confidence": 0.9},
+        {"object": "early_stopping", "min_step": 3, "min_trainings": 5, "confidence": 0.99},
+        {"object": "early_stopping", "min_step": 1, "min_trainings": 7, "confidence": 0.9},
         None,
         None,
     ]

@@ -99,6 +99,7 @@ Prior = Annotated[NormalPrior | BetaPrior, Field(discriminator="name")]
 class Conditional(Frozen):
     """A choice that switches parameters on and off; it is assigned like a categorical."""
 
+    object: Literal["conditional"] = Field(default="conditional", exclude=True, repr=False)
     name: Name
     values: tuple[Category, ...]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ MAX_TRAININGS = 1_000
 class EarlyStopping(Frozen):
     """How sure it must be that a training stays dominated before it is told to stop."""
 
+    object: Literal["early_stopping"] = Field(default="early_stopping", exclude=True, repr=False)
     min_step: Annotated[Integer, Field(ge=0)] = 1
     """Nothing is stopped before this step."""
     min_trainings: Annotated[Integer, Field(ge=2, le=MAX_TRAININGS)] = 5

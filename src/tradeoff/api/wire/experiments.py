@@ -324,6 +324,7 @@ class Metric(Answer):
 class EarlyStopping(Answer):
     """How sure it must be that a training stays dominated before it is told to stop."""
 
+    object: Literal["early_stopping"] = "early_stopping"
     min_step: int
     """Nothing is stopped before this step."""
     min_trainings: int
