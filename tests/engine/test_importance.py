@@ -13,7 +13,9 @@ from tradeoff.engine.device import tensor
 from tradeoff.engine.feasibility import SuccessModel
 from tradeoff.engine.models import Layout, SurrogateModel, fit_map
 from tradeoff.engine.space import Space
+from tradeoff.engine.state import State
 from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.spec.history import History, Observation
 
 Array = npt.NDArray[np.float64]
 CPU = torch.device("cpu")
@@ -173,3 +175,52 @@ def test_of_a_constant_metric_there_is_nothing_to_explain() -> None:
 
     assert trust.explained == 1
     assert trust.coverage == 1
+
+
+def test_an_analysis_tells_of_every_metric_and_of_failure() -> None:
+    """`a` rules the first metric and `b` the stored one; what fails, fails by `c`."""
+    spec = ExperimentSpec.model_validate(
+        {
+            "parameters": [
+                {"name": name, "type": "double", "bounds": {"min": 0, "max": 1}} for name in "abc"
+            ],
+            "metrics": [
+                {"name": "first", "strategy": "optimize"},
+                {"name": "second", "strategy": "store"},
+            ],
+        }
+    )
+    points = np.random.default_rng(1).random((40, 3))
+    observations = tuple(
+        Observation(
+            assignments=dict(zip("abc", map(float, point), strict=True)),
+            values={}
+            if point[2] > 0.7
+            else {"first": float(np.sin(3 * point[0])), "second": float(5 * point[1])},
+            stddevs={},
+            failed=bool(point[2] > 0.7),
+        )
+        for point in points
+    )
+
+    analysis = importance.analyse(spec, History(observations), State.initial(7))
+
+    assert max(analysis.importances["first"], key=analysis.importances["first"].__getitem__) == "a"
+    assert analysis.importances["second"]["b"] > 0.9
+    assert analysis.failure is not None
+    assert analysis.failure["c"] > 0.5
+    assert analysis.calibrations["first"].observations == sum(point[2] <= 0.7 for point in points)
+    assert analysis.calibrations["second"].explained > 0.9
+    assert analysis == importance.analyse(spec, History(observations), State.initial(7))
+
+
+def test_an_analysis_of_failures_alone_has_no_metrics() -> None:
+    history = History(
+        tuple(Observation({"a": x}, {}, {}, failed=True) for x in (0.1, 0.5)),
+    )
+
+    analysis = importance.analyse(spec_of(double("a")), history, State.initial(0))
+
+    assert analysis.importances == {}
+    assert analysis.calibrations == {}
+    assert analysis.failure == {"a": 1.0}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.engine.histories import history_of, observe
 from tests.engine.specs import ALL, MIXED, category, double, integer, spec_of, specs
-from tradeoff.engine import design, suggest
+from tradeoff.engine import design, fitting, suggest
 from tradeoff.engine.data import build_data
 from tradeoff.engine.space import Space
 from tradeoff.engine.state import State, WarmStart
@@ -268,7 +268,7 @@ def test_model_that_cannot_answer_is_replaced_and_says_so(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(suggest, "fit_map", broken)
+    monkeypatch.setattr(fitting, "fit_map", broken)
     history = history_of(MIXED, 20)
 
     suggested = ask(MIXED, history, q=4)

@@ -28,10 +28,16 @@ import numpy.typing as npt
 import torch
 from scipy.stats import qmc
 
+from tradeoff.engine import fitting
+from tradeoff.engine.data import build_data
 from tradeoff.engine.device import tensor
 from tradeoff.engine.feasibility import SuccessModel
-from tradeoff.engine.models import SurrogateModel
+from tradeoff.engine.models import Layout, SurrogateModel
 from tradeoff.engine.space import Space
+from tradeoff.engine.state import State
+from tradeoff.spec.experiment import ExperimentSpec
+from tradeoff.spec.history import History
+from tradeoff.spec.metrics import Metric
 
 Array = npt.NDArray[np.float64]
 #: From `n x width` rows of `X` to `n x k` predictions.
@@ -59,6 +65,76 @@ class Calibration:
     observations: int
     explained: float
     coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the models say about an experiment as a whole.
+
+    Attributes:
+        importances: by metric key, the share of each dimension by its name.
+        failure: the share of each dimension in whether a configuration fails; `None` when
+            nothing failed.
+        calibrations: by metric key.
+    """
+
+    importances: dict[str, dict[str, float]]
+    failure: dict[str, float] | None
+    calibrations: dict[str, Calibration]
+
+
+def analyse(spec: ExperimentSpec, history: History, state: State) -> Analysis:
+    """Ask the models of every metric, stored ones included, what matters and how sure they are.
+
+    Same arguments, same answer. It is computed on the CPU, one metric at a time.
+
+    Args:
+        spec: what was asked.
+        history: what was seen.
+        state: of the last `suggest`, which spares most of the fitting.
+
+    Returns:
+        No importances and calibrations when nothing succeeded.
+    """
+    analysed = {metric.key: _analyse(spec, metric, history, state) for metric in spec.metrics}
+    found = {key: each for key, each in analysed.items() if each is not None}
+    return Analysis(
+        importances={key: shares for key, (shares, _) in found.items()},
+        failure=_analyse_failure(spec, history, state),
+        calibrations={key: calibration for key, (_, calibration) in found.items()},
+    )
+
+
+def _analyse(
+    spec: ExperimentSpec, metric: Metric, history: History, state: State
+) -> tuple[dict[str, float], Calibration] | None:
+    """One metric alone, as if it were the one to optimise; `None` when nothing succeeded."""
+    alone = metric.model_copy(update={"strategy": "optimize", "threshold": None})
+    space = Space(spec.model_copy(update={"metrics": (alone,)}))
+    data = build_data(space, history)
+    if not len(data.Y):
+        return None
+    rng = np.random.default_rng(state.seed)
+    fitted = fitting.fit_surrogate(space, data, state, torch.device("cpu"), rng)
+    shares = of_metrics(space, fitted.surrogate, seed=state.seed)[0]
+    (calibration,) = calibrations(fitted.surrogate, fitted.Y)
+    return _by_name(space, shares), calibration
+
+
+def _analyse_failure(
+    spec: ExperimentSpec, history: History, state: State
+) -> dict[str, float] | None:
+    space = Space(spec)
+    data = build_data(space, history)
+    if not data.failed.any():
+        return None
+    model = fitting.fit_success(data, Layout.of(space), state, torch.device("cpu"))
+    return _by_name(space, of_failure(space, model, seed=state.seed))
+
+
+def _by_name(space: Space, shares: Array) -> dict[str, float]:
+    names = [dimension.name for dimension in space.dimensions]
+    return dict(zip(names, map(float, shares), strict=True))
 
 
 def importances(space: Space, predict: Predict, *, seed: int) -> Array:
@@ -92,7 +168,7 @@ def of_metrics(space: Space, model: SurrogateModel, *, seed: int) -> Array:
 
     def predict(X: Array) -> Array:
         with torch.no_grad():
-            mean, _ = model.predict(tensor(X, model.X.device))
+            mean = model.mean(tensor(X, model.X.device))
         return np.asarray(mean.T.cpu().numpy())
 
     return importances(space, predict, seed=seed)

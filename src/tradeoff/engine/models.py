@@ -230,6 +230,11 @@ class SurrogateModel:
         mean = (k @ self.alpha)[..., 0] + self.constant
         return mean, (1.0 - (V * V).sum(-1)).clamp_min(1e-10)
 
+    def mean(self, Z: Tensor) -> Tensor:
+        """The mean alone, `m x N`, at the rows of `Z`: linear, not quadratic, in `n`."""
+        mean: Tensor = (self.correlation(Z, self.X) @ self.alpha)[..., 0] + self.constant
+        return mean
+
     def leave_one_out(self, Y: Tensor) -> tuple[Tensor, Tensor]:
         """Each value predicted from the others, noise included [Rasmussen2006, 5.10 to 5.12].
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tradeoff.engine import design, pareto
+from tradeoff.engine import design, fitting, pareto
 from tradeoff.engine.acquisition import (
     Utility,
     draw_directions,
@@ -28,13 +28,13 @@ from tradeoff.engine.acquisition import (
     select_baseline,
     sobol_normals,
 )
-from tradeoff.engine.data import MAX_ROWS, Data, build_data, thin
+from tradeoff.engine.data import Data, build_data
 from tradeoff.engine.device import choose, tensor
 from tradeoff.engine.feasibility import SuccessModel
-from tradeoff.engine.models import ConditionedModel, Layout, SurrogateModel, fit_map
+from tradeoff.engine.models import ConditionedModel, SurrogateModel
 from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb, screen
 from tradeoff.engine.space import Space
-from tradeoff.engine.state import State, WarmStart
+from tradeoff.engine.state import State
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History
 from tradeoff.spec.values import Value
@@ -46,11 +46,6 @@ Source = Literal["model", "space_filling"]
 #: How much to attempt: everything; a model of fewer observations; of these, and a shorter search.
 Effort = Literal["full", "subset", "light"]
 
-#: Hyperparameters are fitted at every new row below so many rows, then ever more rarely.
-REFIT_SCHEDULE = ((64, 1), (256, 4))
-REFIT_LAST = 8
-#: Hyperparameters are fitted on at most so many rows; the posterior uses all.
-MAX_FIT_ROWS = 500
 #: From so many optimised metrics on boxes are too many.
 MANY_METRICS = 4
 #: Step sizes of the climb stay within these lengthscales.
@@ -270,16 +265,6 @@ def _plain(method: str, *, reason: str | None = None) -> dict[str, Any]:
 # With the model
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """The models of one call."""
-
-    layout: Layout
-    surrogate: SurrogateModel
-    success: SuccessModel | None
-    metrics: Mapping[str, WarmStart]
-
-
 def _from_model(
     space: Space,
     data: Data,
@@ -291,7 +276,7 @@ def _from_model(
 ) -> Suggested:
     """Fit, then pick `q` points one after the other, each knowing those before."""
     rng = np.random.default_rng([state.seed, state.asks])
-    fitted = _fit(space, data, state, device, rng)
+    fitted = fitting.fit_models(space, data, state, device, rng)
     utility = _utility(space, data, fitted.surrogate, fitted.success, rng)
     search = screen if effort == "light" else optimize
     picks, values = _pick(space, data, fitted.surrogate, utility, q, rng, device, search)
@@ -303,61 +288,6 @@ def _from_model(
     warm = None if fitted.success is None else fitted.success.warm
     new_state = replace(state, asks=state.asks + 1, metrics=fitted.metrics, success=warm)
     return Suggested(tuple(candidates), new_state)
-
-
-def _fit(
-    space: Space, data: Data, state: State, device: torch.device, rng: np.random.Generator
-) -> _Fitted:
-    layout = Layout.of(space)
-    kept = thin(data.successes, data.Y)
-    X, Y = tensor(data.successes[kept], device), tensor(data.Y[kept], device)
-    Yvar = tensor(data.Yvar[kept], device)
-    rows = _rows_to_fit(data.Y[kept], rng)
-    rows_on_device = torch.as_tensor(rows, device=device)
-    metrics: dict[str, WarmStart] = {}
-    thetas = []
-    for column, metric in enumerate(data.metrics):
-        warm = state.metrics.get(metric.key)
-        if warm is None or _is_stale(warm, len(data.successes), layout):
-            usable = warm is not None and len(warm.theta) == layout.size + 1
-            theta = fit_map(
-                X[rows_on_device],
-                Y[rows_on_device, column],
-                Yvar[rows_on_device, column],
-                layout,
-                start=warm.theta if warm is not None and usable else None,
-            )
-            warm = WarmStart(tuple(map(float, theta)), len(data.successes))
-        metrics[metric.key] = warm
-        thetas.append(np.array(warm.theta))
-    surrogate = SurrogateModel(X, Y, Yvar, thetas, layout)
-    success = _fit_success(data, layout, state, device) if data.failed.any() else None
-    return _Fitted(layout, surrogate, success, metrics)
-
-
-def _fit_success(data: Data, layout: Layout, state: State, device: torch.device) -> SuccessModel:
-    labels = data.failed.astype(np.float64)[:, None]
-    kept = thin(data.X, np.zeros_like(labels), limit=MAX_ROWS)
-    failed = torch.as_tensor(data.failed[kept], device=device)
-    return SuccessModel(tensor(data.X[kept], device), failed, layout, state.success)
-
-
-def _is_stale(warm: WarmStart, rows: int, layout: Layout) -> bool:
-    if len(warm.theta) != layout.size + 1 or rows < warm.fitted_on:
-        return True
-    every = next((every for below, every in REFIT_SCHEDULE if rows < below), REFIT_LAST)
-    return rows - warm.fitted_on >= every
-
-
-def _rows_to_fit(Y: Array, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """The front, the newest and random others."""
-    if len(Y) <= MAX_FIT_ROWS:
-        return np.arange(len(Y))
-    chosen = pareto.non_dominated(Y)
-    chosen[-MAX_FIT_ROWS // 5 :] = True
-    others = rng.permutation(np.flatnonzero(~chosen))
-    chosen[others[: max(0, MAX_FIT_ROWS - int(chosen.sum()))]] = True
-    return np.flatnonzero(chosen)
 
 
 def _utility(
@@ -434,7 +364,7 @@ def _step_scale(model: SurrogateModel) -> Array:
 
 def _explain(
     data: Data,
-    fitted: _Fitted,
+    fitted: fitting.Fitted,
     X: Tensor,
     values: Sequence[float],
     reason: str | None,
