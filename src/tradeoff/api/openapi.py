@@ -64,7 +64,7 @@ ERRORS = {
     408: "The body did not arrive in time.",
     409: "A request with the same key or on the same rows is still at work; try again.",
     413: "The body is too large.",
-    422: "The `Idempotency-Key` was used for a different request.",
+    422: "It cannot be done now; or the `Idempotency-Key` was used for a different request.",
     503: "The database is away or busy; try again after `Retry-After` seconds.",
 }
 MOVED = {

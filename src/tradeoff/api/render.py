@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from tradeoff.api.wire import (
@@ -19,6 +20,8 @@ from tradeoff.api.wire import (
     tags,
     training_runs,
 )
+from tradeoff.api.wire import importances as wire_importances
+from tradeoff.service.insights import Insights
 from tradeoff.service.progress import Progress
 from tradeoff.service.run_progress import RunProgress
 from tradeoff.spec import constraints, metrics, parameters, stopping
@@ -434,3 +437,34 @@ def _value(value: Any, parameter: parameters.Parameter | None) -> Value:
 
 def _seconds(moment: datetime.datetime) -> int:
     return int(moment.timestamp())
+
+
+def metric_importances(
+    found: Insights, spec: ExperimentSpec
+) -> list[wire_importances.MetricImportances]:
+    """What matters for each metric, by its name."""
+    return [
+        wire_importances.MetricImportances(
+            metric=metric.name,
+            importances=dict(found.importances[metric.key]),
+            method=found.method,
+            observations=found.observations,
+            computed=None if found.computed is None else _seconds(found.computed),
+            calibration=wire_importances.Calibration(**asdict(found.calibrations[metric.key]))
+            if metric.key in found.calibrations
+            else None,
+        )
+        for metric in spec.metrics
+    ]
+
+
+def importances(found: Insights, spec: ExperimentSpec) -> wire_importances.Importances:
+    """What matters for the one optimized metric, and for failing."""
+    optimized = spec.optimized_metrics
+    return wire_importances.Importances(
+        importances=dict(found.importances[optimized[0].key]) if len(optimized) == 1 else None,
+        failure=None if found.failure is None else dict(found.failure),
+        method=found.method,
+        observations=found.observations,
+        computed=None if found.computed is None else _seconds(found.computed),
+    )

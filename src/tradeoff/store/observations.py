@@ -200,3 +200,19 @@ def list_outcomes(session: Session, experiment_id: int) -> Sequence[Any]:
         .order_by(Observation.id)
     )
     return session.execute(query).all()
+
+
+def list_last_successes(session: Session, experiment_id: int, *, limit: int) -> Sequence[Any]:
+    """Columns `assignments`, `values` of the newest successes, newest first."""
+    # ix_observations_experiment_id_id, from its end
+    query = (
+        select(Observation.assignments, Observation.values)
+        .where(
+            Observation.experiment_id == experiment_id,
+            ~Observation.deleted,
+            ~Observation.failed,
+        )
+        .order_by(Observation.id.desc())
+        .limit(limit)
+    )
+    return session.execute(query).all()

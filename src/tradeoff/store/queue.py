@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 QUEUE = "tradeoff"
 REFRESH = "refresh"
+ANALYSIS = "analysis"
 
 
 def build_worker_app(url: str) -> App:
@@ -59,11 +60,24 @@ def defer_refresh(session: Session, experiment_id: int, *, client_id: int) -> No
         experiment_id: whose buffer.
         client_id: whose experiment that is; clients take turns.
     """
+    _defer(session, REFRESH, f"experiment-{experiment_id}", experiment_id, client_id)
+
+
+def defer_analysis(session: Session, experiment_id: int, *, client_id: int) -> None:
+    """Ask for an experiment's importances and calibration, as `defer_refresh` does for a buffer.
+
+    It runs beside a refresh of the same experiment, which need not wait for it.
+    """
+    _defer(session, ANALYSIS, f"analysis-{experiment_id}", experiment_id, client_id)
+
+
+def _defer(session: Session, task: str, lock: str, experiment_id: int, client_id: int) -> None:
     session.execute(
         DEFER,
         {
-            "queueing_lock": f"refresh-{experiment_id}",
-            "lock": f"experiment-{experiment_id}",
+            "task": task,
+            "queueing_lock": f"{task}-{experiment_id}",
+            "lock": lock,
             "experiment_id": experiment_id,
             "client_id": client_id,
         },
@@ -85,7 +99,7 @@ DEFER = prepare(
         f"""
     insert into {QUEUE_SCHEMA}.procrastinate_jobs
         (queue_name, task_name, priority, lock, queueing_lock, args)
-    select '{QUEUE}', '{REFRESH}',
+    select '{QUEUE}', :task,
            coalesce(
                least(
                    (select max(priority) from {QUEUE_SCHEMA}.procrastinate_jobs
@@ -111,6 +125,7 @@ DEFER = prepare(
     ).bindparams(
         bindparam("experiment_id", type_=BigInteger),
         bindparam("client_id", type_=BigInteger),
+        bindparam("task", type_=Text),
         bindparam("lock", type_=Text),
         bindparam("queueing_lock", type_=Text),
     )

@@ -6,7 +6,8 @@
                         ├──< projects ─< experiments, training_runs ─< run_checkpoints, files
                         └──< experiments ─< suggestions ─< checkpoints
                                    ├─────< queued_suggestions
-                                   └─────< observations
+                                   ├─────< observations
+                                   └────── insights
 
 The queue's own tables live in the schema `jobs` and belong to procrastinate; a migration makes
 them. Each rule that a race could break is a constraint here, by name, and the code that can meet
@@ -455,6 +456,27 @@ class Observation(Base):
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
     deleted: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+
+
+class Insight(Base):
+    """What the models said about an experiment when they were asked last; see `store.insights`."""
+
+    __tablename__ = "insights"
+
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    #: How many observations there were when a worker last tried, also in vain.
+    tried: Mapped[int]
+    #: How many observations the rest is drawn from, and when; the rest is empty without them.
+    observations: Mapped[int | None]
+    computed: Mapped[datetime.datetime | None]
+    #: `{metric key: {parameter: share}}`
+    importances: Mapped[dict[str, Any] | None]
+    #: `{parameter: share}`; empty when nothing failed.
+    failure: Mapped[dict[str, Any] | None]
+    #: `{metric key: {"observations", "explained", "coverage"}}`
+    calibrations: Mapped[dict[str, Any] | None]
 
 
 class Checkpoint(Base):

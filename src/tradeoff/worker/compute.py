@@ -18,8 +18,8 @@ from multiprocessing.connection import Connection
 
 import psutil
 
-from tradeoff.engine import device, suggest
-from tradeoff.engine import state as engine_state
+from tradeoff.engine import device, importance, suggest
+from tradeoff.engine.state import State
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History, Observation
 from tradeoff.worker.histories import MOST_EXPERIMENTS, MOST_OBSERVATIONS
@@ -64,15 +64,17 @@ class Question:
         effort: how much to attempt.
         past: histories of the same past begin alike, so the child is sent what it has not got;
             `None` sends everything and keeps nothing.
+        analyse: ask `engine.importance.analyse` instead; see `EngineProcess.analyse`.
     """
 
     spec: ExperimentSpec
     history: History
     q: int
-    state: engine_state.State
+    state: State
     device: str
     effort: suggest.Effort = "full"
     past: Past | None = None
+    analyse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +126,34 @@ class EngineProcess:
                 memory, `EngineOverran`. The child is then gone, and the next question starts a
                 new one.
         """
+        answer = self._ask(question, limit_seconds)
+        assert isinstance(answer, suggest.Suggested)
+        if answer.gpu_failed:
+            # After a CUDA error the context is of no use; a new child gets a new one.
+            with self._guard:
+                self._kill()
+        return answer
+
+    def analyse(
+        self, spec: ExperimentSpec, history: History, state: State, *, limit_seconds: float
+    ) -> importance.Analysis:
+        """What `engine.importance.analyse` says.
+
+        Raises:
+            EngineFailed: as `ask`.
+        """
+        question = Question(spec, history, 0, state, "cpu", analyse=True)
+        answer = self._ask(question, limit_seconds)
+        assert isinstance(answer, importance.Analysis)
+        return answer
+
+    def _ask(self, question: Question, limit_seconds: float) -> object:
         with self._guard:
             pipe = self._ensure()
             try:
                 pipe.send(self._shorten(question))
                 self._wait(pipe, limit_seconds)
-                answer = pipe.recv()
+                answer: object = pipe.recv()
             except (EOFError, OSError) as error:
                 self._kill()
                 raise EngineFailed("the engine's process died") from error
@@ -139,10 +163,6 @@ class EngineProcess:
             if isinstance(answer, EngineFailed):
                 self._kill()
                 raise answer
-            assert isinstance(answer, suggest.Suggested)
-            if answer.gpu_failed:
-                # After a CUDA error the context is of no use; a new child gets a new one.
-                self._kill()
             return answer
 
     def abort(self) -> None:
@@ -241,15 +261,7 @@ def _serve(pipe: Connection, threads: int, engine: Engine) -> None:
         except (EOFError, OSError):
             return
         try:
-            question = _complete(message, kept)
-            answer: suggest.Suggested | EngineFailed = engine(
-                question.spec,
-                question.history,
-                question.q,
-                question.state,
-                device=question.device,
-                effort=question.effort,
-            )
+            answer: object = _answer(_complete(message, kept), engine)
         except Exception as error:  # the door of this process: whatever it is, the parent decides
             logger.exception("the engine raised")
             answer = EngineFailed(f"{type(error).__name__}: {error}")
@@ -257,6 +269,19 @@ def _serve(pipe: Connection, threads: int, engine: Engine) -> None:
             pipe.send(answer)
         except (BrokenPipeError, OSError):
             return
+
+
+def _answer(question: Question, engine: Engine) -> suggest.Suggested | importance.Analysis:
+    if question.analyse:
+        return importance.analyse(question.spec, question.history, question.state)
+    return engine(
+        question.spec,
+        question.history,
+        question.q,
+        question.state,
+        device=question.device,
+        effort=question.effort,
+    )
 
 
 def _complete(message: _Message, kept: dict[Past, tuple[Observation, ...]]) -> Question:

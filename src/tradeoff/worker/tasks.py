@@ -7,6 +7,7 @@ from procrastinate import App
 from tradeoff.config import Settings
 from tradeoff.store import queue
 from tradeoff.store.database import Database
+from tradeoff.worker.analysis import Analyst
 from tradeoff.worker.compute import EngineProcess
 from tradeoff.worker.refresh import Refresher
 
@@ -17,7 +18,14 @@ def register(app: App, database: Database, engine: EngineProcess, settings: Sett
         database, engine, device=settings.device, limit_seconds=settings.refresh_limit_seconds
     )
 
+    analyst = Analyst(database, engine, limit_seconds=settings.refresh_limit_seconds)
+
     @app.task(name=queue.REFRESH, queue=queue.QUEUE)
     def refresh(experiment_id: int, **_hints: object) -> None:
         # The client, by which the queue takes turns; and what a later release may add.
         refresher.refresh(experiment_id)
+        analyst.request_if_due(experiment_id)
+
+    @app.task(name=queue.ANALYSIS, queue=queue.QUEUE)
+    def analyse(experiment_id: int, **_hints: object) -> None:
+        analyst.analyse(experiment_id)

@@ -12,6 +12,7 @@ from tradeoff.api.routes import (
     clients,
     experiments,
     files,
+    importances,
     observations,
     organizations,
     projects,
@@ -81,6 +82,9 @@ ROUTES = (
     Route("GET", QUEUE + "/{queued_suggestion}", queued_suggestions.fetch, READ),
     Route("DELETE", QUEUE + "/{queued_suggestion}", queued_suggestions.delete, WRITE),
     Route("GET", EXPERIMENT + "/stopping_criteria", stopping_criteria.fetch, READ),
+    Route("GET", EXPERIMENT + "/metric_importances", importances.fetch_list, READ),
+    Route("PUT", EXPERIMENT + "/metric_importances", importances.refresh, WRITE),
+    Route("GET", EXPERIMENT + "/importances", importances.fetch, READ),
     Route(
         "POST",
         EXPERIMENT + "/tokens",

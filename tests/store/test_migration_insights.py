@@ -1,0 +1,23 @@
+"""The migrations that bring what the models say, and tasks, from the step before with rows."""
+
+from __future__ import annotations
+
+from tests.store.test_migration_projects import make_old_experiment
+from tests.store.test_migrations import empty_url, run, upgrade_to
+
+__all__ = ["empty_url"]
+
+
+def test_insights_come_to_a_used_database(empty_url: str) -> None:
+    upgrade_to(empty_url, "0010")
+    experiment_id = make_old_experiment(empty_url)
+
+    upgrade_to(empty_url, "0012")
+
+    run(
+        empty_url,
+        "insert into insights (experiment_id, tried, importances) select id, 5, '{}' "
+        "from experiments",
+    )
+    run(empty_url, "delete from experiments where id = %s", experiment_id)
+    assert run(empty_url, "select count(*) from insights") == [(0,)]
