@@ -125,4 +125,13 @@ uploaded = sigopt.upload_runs(
     ]
 )
 seen["uploaded"] = len(uploaded)
+
+# --- What the resources of the connection do besides ---------------------------------------------
+# (It knows neither tags nor the guest tokens of runs.)
+
+connection = sigopt.Connection()
+guest = connection.experiments(experiment.id).tokens().create()
+seen["guest"] = [guest.token_type, guest.permissions, guest.experiment == experiment.id]
+as_guest = sigopt.Connection(client_token=guest.token)
+seen["guest_reads"] = as_guest.aiexperiments(experiment.id).fetch().name
 print(json.dumps(seen))
