@@ -211,8 +211,7 @@ def test_terms_are_sorted_by_lower_cased_name_and_zero_weights_are_gone(us: Call
                     {
                         "type": "greater_than",
                         "threshold": 0.1,
-                        "terms": [{"name": name, "weight": name != "c"} for name in ()]
-                        + [{"name": n, "weight": 0 if n == "c" else 1} for n in names],
+                        "terms": [{"name": n, "weight": 0 if n == "c" else 1} for n in names],
                     }
                 ],
             },
