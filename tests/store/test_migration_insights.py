@@ -21,3 +21,18 @@ def test_insights_come_to_a_used_database(empty_url: str) -> None:
     )
     run(empty_url, "delete from experiments where id = %s", experiment_id)
     assert run(empty_url, "select count(*) from insights") == [(0,)]
+
+
+def test_tasks_come_to_a_used_database(empty_url: str) -> None:
+    upgrade_to(empty_url, "0012")
+    make_old_experiment(empty_url)
+    observation = (
+        "insert into observations (experiment_id, assignments, assignments_hash, values, failed) "
+        "select id, '{}', '', '{}', false from experiments"
+    )
+    run(empty_url, observation)
+
+    upgrade_to(empty_url, "0013")
+
+    run(empty_url, observation)  # the release before still writes
+    assert run(empty_url, "select task_cost from observations") == [(None,), (None,)]

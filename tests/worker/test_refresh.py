@@ -16,6 +16,7 @@ from tests.service.acts import clear_queue, empty_buffer, waiting
 from tests.worker import hooks
 from tradeoff.engine.suggest import Suggested
 from tradeoff.service import access, ladder, observations, suggestions
+from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.store import experiments, history, queue, tables
 from tradeoff.store.database import Database
 from tradeoff.worker import gpu
@@ -69,6 +70,33 @@ def test_a_refresh_fills_the_buffer_with_the_models_suggestions(
         assert served.explanation is not None
         assert served.explanation["seed"] == experiment.seed
         assert experiment.engine_state is not None
+
+
+def test_a_refresh_of_a_multitask_experiment_says_which_task_to_run(
+    database: Database, account: Account, engine: EngineProcess
+) -> None:
+    experiment_id = make_experiment(
+        database,
+        account,
+        metrics=[{"name": "accuracy"}],
+        tasks=[{"name": "full", "cost": 1}, {"name": "cheap", "cost": 0.2}],
+    )
+    principal = principal_of(database, account.token)
+    for number in range(8):
+        with database.transaction() as session:
+            experiment = access.get_experiment(session, principal, experiment_id, write=True)
+            served = suggestions.serve(session, experiment, accept_stale=True)
+            assert served is not None
+            value = MetricEvaluation(name="accuracy", value=float(number))
+            report = observations.Report(suggestion_id=served.id, values=[value])
+            assert observations.report(session, experiment, report).task_cost == served.task_cost
+
+    assert run(database, engine, experiment_id) is True
+
+    rows = buffer_of(database, experiment_id)
+    assert {row.source for row in rows} == {"model"}
+    assert {row.task_cost for row in rows} <= {0.2, 1.0}
+    assert all(row.assignments.keys() == {"learning_rate", "filters", "activation"} for row in rows)
 
 
 def test_the_buffer_is_full_distinct_and_ranked(

@@ -24,7 +24,7 @@ from tradeoff.api.wire import importances as wire_importances
 from tradeoff.service.insights import Insights
 from tradeoff.service.progress import Progress
 from tradeoff.service.run_progress import RunProgress
-from tradeoff.spec import constraints, metrics, parameters, stopping
+from tradeoff.spec import constraints, metrics, parameters, stopping, tasks
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.values import Value
 from tradeoff.store import tables
@@ -40,6 +40,7 @@ def experiment(row: tables.Experiment, progress: Progress | RunProgress) -> expe
         development=row.development,
         observation_budget=spec.observation_budget,
         budget=spec.observation_budget,
+        tasks=None if spec.tasks is None else [_task(task) for task in spec.tasks],
         progress=_run_progress(progress)
         if isinstance(progress, RunProgress)
         else _progress(progress, spec),
@@ -193,6 +194,7 @@ def suggestion(
         lease_seconds=row.lease_seconds,
         lease_expires=None if row.lease_expires is None else row.lease_expires.timestamp(),
         attempt=row.attempt,
+        task=_task_of(row.task_cost, spec),
     )
 
 
@@ -208,6 +210,7 @@ def observation(row: tables.Observation, spec: ExperimentSpec) -> observations.O
         failure_kind=("transient" if row.transient else "infeasible") if row.failed else None,
         metadata=row.metadata_,
         created=_seconds(row.created),
+        task=_task_of(row.task_cost, spec),
     )
 
 
@@ -231,11 +234,13 @@ def checkpoint(row: tables.Checkpoint) -> checkpoints.Checkpoint:
 
 def best_assignments(row: tables.Observation, spec: ExperimentSpec) -> observations.BestAssignments:
     """An observation as one of the best configurations."""
+    task = _task_of(row.task_cost, spec)
     return observations.BestAssignments(
         id=str(row.id),
         assignments=_assignments(row.assignments, spec),
         values=_values(row),
         metadata=row.metadata_,
+        task=None if task is None else task.name,
     )
 
 
@@ -284,6 +289,7 @@ def queued_suggestion(
         experiment=str(row.experiment_id),
         assignments=_assignments(row.assignments, spec),
         created=_seconds(row.created),
+        task=_task_of(row.task_cost, spec),
     )
 
 
@@ -433,6 +439,14 @@ def _value(value: Any, parameter: parameters.Parameter | None) -> Value:
     if parameter is None or isinstance(value, str):
         return value  # type: ignore[no-any-return]  # a number, a text: whatever was checked when it came
     return int(value) if parameter.type == "int" else float(value)
+
+
+def _task(task: tasks.Task) -> observations.Task:
+    return observations.Task(name=task.name, cost=task.cost)
+
+
+def _task_of(cost: float | None, spec: ExperimentSpec) -> observations.Task | None:
+    return next((_task(task) for task in spec.tasks or () if task.cost == cost), None)
 
 
 def _seconds(moment: datetime.datetime) -> int:

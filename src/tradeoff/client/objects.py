@@ -92,6 +92,11 @@ class Observation(Measured):
     failure_kind: str | None
     created: int
 
+    @property
+    def task(self) -> dict[str, Any] | None:
+        """Name and cost of the task that was run; `None` unless the experiment has tasks."""
+        return self._body.get("task")
+
 
 class Checkpoint(View):
     """What a training had measured at one moment, and whether it should go on.
@@ -118,6 +123,11 @@ class Checkpoint(View):
 
 class BestAssignments(Measured):
     """A configuration that no other beats."""
+
+    @property
+    def task(self) -> str | None:
+        """The name of the task that was run; `None` unless the experiment has tasks."""
+        return self._body.get("task")
 
 
 class Progress(View):

@@ -263,6 +263,11 @@ class Experiment(View):
         return Progress(self._body["progress"])
 
     @property
+    def tasks(self) -> list[dict[str, Any]] | None:
+        """The tasks and their costs, the full one first; `None` unless it has any."""
+        return self._body.get("tasks")
+
+    @property
     def resource(self) -> ExperimentResource:
         """The experiment on the server, by its id."""
         return ExperimentResource(self._client, f"/experiments/{self.id}")

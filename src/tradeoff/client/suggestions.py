@@ -170,6 +170,11 @@ class Suggestion(View):
         self.was_interrupted = False
 
     @property
+    def task(self) -> dict[str, Any] | None:
+        """Name and cost of the task to run; `None` unless the experiment has tasks."""
+        return self._body.get("task")
+
+    @property
     def resource(self) -> SuggestionResource:
         """The suggestion on the server, by its id."""
         path = f"/experiments/{self.experiment}/suggestions/{self.id}"

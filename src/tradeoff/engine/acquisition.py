@@ -134,9 +134,7 @@ class Utility:
         m = self.objectives
         if m == 0:
             return None
-        F = self.model.samples[:m]
-        margins = self.model.samples[m:] - self.limits[:, None, None]
-        permitted = (margins >= 0).all(0)  # b x S
+        F, permitted = self.model.samples[:m], self._permitted()
         if m == 1:
             return BestValue(F, self.references, permitted)
         if m == 2:
@@ -144,6 +142,12 @@ class Utility:
         if self.directions is None:
             return Boxes(F, self.references, permitted)
         return Directions(F, self.references, permitted, self.directions)
+
+    def _permitted(self) -> Tensor:
+        """`b x S`: which sampled rows count as reached, in which samples."""
+        margins = self.model.samples[self.objectives :] - self.limits[:, None, None]
+        met: Tensor = (margins >= 0).all(0)
+        return met
 
     def _log_gain(self, mean: Tensor, variance: Tensor, count: int) -> Tensor:
         m = self.objectives
@@ -332,6 +336,8 @@ def draw_references(
     """
     m, device = len(thresholds), model.X.device
     Z = design.sample(space, REFERENCE_POINTS, rng)
+    if space.task is not None:
+        Z[:, -1] = space.full_task  # what the full task would score
     with torch.no_grad():
         mean, variance = model.predict(tensor(Z, device))
     centres, deviations = mean[:m].cpu().numpy(), variance[:m].sqrt().cpu().numpy()
@@ -350,6 +356,7 @@ def select_baseline(
     X_pending: Tensor,
     references: Tensor,
     limits: Tensor,
+    counts: npt.NDArray[np.bool_] | None = None,
 ) -> Tensor:
     """The observed points that may be on the front, and all pending ones, without repeats.
 
@@ -358,6 +365,7 @@ def select_baseline(
         X_pending: `p x D`.
         references: `m x S`.
         limits: `c`.
+        counts: `n`, which observed points can be on the front at all; `None`: all of them.
 
     Returns:
         `b x D`, at least one row.
@@ -368,14 +376,15 @@ def select_baseline(
     hopeful = (mean + variance.sqrt()).T.cpu().numpy()  # n x (m + c)
     expected = mean.T.cpu().numpy()
     lowest = np.append(references.min(1).values.cpu().numpy(), limits.cpu().numpy())
-    permitted = (expected[:, m:] >= lowest[m:]).all(axis=1)
+    able = np.ones(len(expected), dtype=bool) if counts is None else counts
+    permitted = able & (expected[:, m:] >= lowest[m:]).all(axis=1)
     front = expected[permitted, :m]
     front = front[pareto.non_dominated(front)]
     # How far each optimistic value rises above the front: negative for dominated ones.
     margin = np.full(len(hopeful), np.inf)
     for row in front:
         np.minimum(margin, (hopeful[:, :m] - row).max(axis=1, initial=-np.inf), out=margin)
-    able = (margin >= 0) & (hopeful > lowest).all(axis=1)
+    able = able & (margin >= 0) & (hopeful > lowest).all(axis=1)
     chosen = np.flatnonzero(able)
     chosen = chosen[np.argsort(-margin[chosen], kind="stable")[:MAX_BASELINE]]
     if not len(chosen):

@@ -23,6 +23,7 @@ from scipy import optimize
 from scipy.stats import qmc
 
 from tradeoff.engine.space import Space, row_key, unique_rows
+from tradeoff.spec import tasks
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.values import Value
 
@@ -106,6 +107,8 @@ def grid_size(spec: ExperimentSpec) -> int:
 def grid_point(spec: ExperimentSpec, index: int) -> dict[str, Value]:
     """Point `index` of the grid: the first parameter by name varies fastest, and it wraps around.
 
+    With tasks it is for the full one.
+
     Raises:
         ValueError: when a parameter is continuous.
     """
@@ -113,7 +116,7 @@ def grid_point(spec: ExperimentSpec, index: int) -> dict[str, Value]:
     for parameter, levels in zip(spec.parameters, _grid_levels(spec), strict=True):
         index, k = divmod(index, len(levels))
         point[parameter.name] = levels[k]
-    return point
+    return point if spec.tasks is None else tasks.join(point, tasks.FULL_COST)
 
 
 def sequence(space: Space, *, seed: int) -> Iterator[Array]:

@@ -39,14 +39,15 @@ def importances(space: Space, X: Array, y: Array, *, seed: int) -> Array:
         seed: fixes the trees.
 
     Returns:
-        `p`, of sum one; equal shares where `y` is constant.
+        `p`, of sum one, without the task; equal shares where `y` is constant.
     """
-    p = len(space.dimensions)
+    dimensions = [dimension for dimension in space.dimensions if dimension is not space.task]
+    p = len(dimensions)
     largest = float(np.abs(y).max(initial=0.0)) or 1.0
     scaled = y / largest  # squares of the largest numbers there are would be infinite
     centred = scaled - scaled.mean()
     by_column = _grow(X, centred, np.random.default_rng(seed))
-    shares = np.array([by_column[dimension.columns].sum() for dimension in space.dimensions])
+    shares = np.array([by_column[dimension.columns].sum() for dimension in dimensions])
     total = float(shares.sum())
     if total <= NO_VARIANCE * len(y):
         return np.full(p, 1.0 / p)

@@ -38,6 +38,7 @@ from tradeoff.engine.state import State
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History
 from tradeoff.spec.metrics import Metric
+from tradeoff.spec.tasks import COST
 
 Array = npt.NDArray[np.float64]
 #: From `n x width` rows of `X` to `n x k` predictions.
@@ -133,8 +134,12 @@ def _analyse_failure(
 
 
 def _by_name(space: Space, shares: Array) -> dict[str, float]:
-    names = [dimension.name for dimension in space.dimensions]
-    return dict(zip(names, map(float, shares), strict=True))
+    """The shares of all but the task, which are 1 together."""
+    names = [dimension.name for dimension in space.dimensions if dimension.name != COST]
+    kept = shares[: len(names)]
+    total = float(kept.sum())
+    kept = kept / total if total > 0 else np.full(len(names), 1 / len(names))
+    return dict(zip(names, map(float, kept), strict=True))
 
 
 def importances(space: Space, predict: Predict, *, seed: int) -> Array:

@@ -297,6 +297,12 @@ class ConditionedModel:
         mean, variance, _ = self._predict(Z, count)
         return mean, variance
 
+    def covariance(self, Z: Tensor) -> Tensor:
+        """`m x N x N`, of the metrics without noise between the rows of `Z`."""
+        _, _, V = self._predict(Z, 0)
+        joint: Tensor = self.model.correlation(Z, Z) - V @ V.transpose(-1, -2)
+        return joint
+
     def append(self, x: Tensor, normals: Tensor) -> None:
         """Add one more noise-free row, its values drawn from what is known of it.
 

@@ -27,6 +27,7 @@ from scipy import special
 
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.parameters import BetaPrior, Conditional, Parameter
+from tradeoff.spec.tasks import COST, Task
 from tradeoff.spec.values import Value
 
 Array = npt.NDArray[np.float64]
@@ -89,7 +90,8 @@ class Space:
 
     Attributes:
         spec: what was asked.
-        dimensions: conditionals first, then parameters, each by the spec's order.
+        dimensions: conditionals first, then parameters, each by the spec's order; last the cost
+            of the task, where the spec has tasks.
         width: number of columns of `X`.
         weights: `c x p`; the linear constraints are `weights @ v >= offsets` on unit rows.
         offsets: `c`.
@@ -115,6 +117,17 @@ class Space:
     def first_columns(self) -> npt.NDArray[np.intp]:
         """For each dimension the index of its first column."""
         return np.array([dimension.start for dimension in self.dimensions], dtype=np.intp)
+
+    @property
+    def task(self) -> Dimension | None:
+        """The dimension of the cost of the task, always the last; `None` without tasks."""
+        return self.dimensions[-1] if self.dimensions[-1].name == COST else None
+
+    @property
+    def full_task(self) -> float:
+        """Where the column of the cost has the full task; the space has tasks."""
+        assert self.task is not None, "the space has tasks"
+        return (self.task.size - 0.5) / self.task.size
 
     def mask_of(self, *kinds: str) -> Mask:
         """`p` booleans: which dimensions are of these kinds."""
@@ -221,6 +234,8 @@ class Space:
         for index, dimension in enumerate(self.dimensions):
             if dimension.parameter is not None and dimension.parameter.prior is not None:
                 V[:, index] = _prior_position(dimension, V[:, index])
+            elif dimension.name == COST:
+                V[:, index] = _task_position(dimension, V[:, index])
         return V
 
     # What is permitted
@@ -304,6 +319,8 @@ def _dimensions(spec: ExperimentSpec) -> tuple[Dimension, ...]:
         index_by_name[item.name] = len(dimensions)
         dimensions.append(dimension)
         start += dimension.width
+    if spec.tasks is not None:
+        dimensions.append(_task_dimension(spec.tasks, start))
     return tuple(dimensions)
 
 
@@ -349,6 +366,21 @@ def _parameter_dimension(
     if parameter.transformation == "log":
         low, high = math.log(low), math.log(high)
     return Dimension(name, "real", start, 1, 0, low, high, None, conditions, parameter)
+
+
+def _task_dimension(tasks: Sequence[Task], start: int) -> Dimension:
+    costs = tuple(sorted(task.cost for task in tasks))
+    return Dimension(COST, "level", start, 1, len(costs), costs[0], costs[-1], costs, (), None)
+
+
+def _task_position(dimension: Dimension, probability: Array) -> Array:
+    """Unit coordinates of tasks that are drawn the more often the cheaper they are.
+
+    By the inverse root of the cost: between as many of each, and as much spent on each.
+    """
+    weights = np.array([1 / math.sqrt(float(cost)) for cost in dimension.values or ()])
+    level = np.searchsorted(np.cumsum(weights) / weights.sum(), probability, side="right")
+    return np.asarray((np.minimum(level, dimension.size - 1) + 0.5) / dimension.size)
 
 
 def _encode_value(dimension: Dimension, value: Value | None) -> float | Array:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tradeoff.engine import design, fitting, pareto
+from tradeoff.engine import design, fitting, pareto, tasks
 from tradeoff.engine.acquisition import (
     Utility,
     draw_directions,
@@ -301,10 +301,14 @@ def _utility(
     samples = samples_for(m)
     references = draw_references(model, space, data.thresholds, samples, rng)
     limits = tensor(data.limits, device)
-    base = select_baseline(model, tensor(data.X_pending, device), references, limits)
+    full = None if space.task is None else space.full_task
+    counts = None if full is None else tasks.is_full(model.X, full).cpu().numpy()
+    base = select_baseline(model, tensor(data.X_pending, device), references, limits, counts)
     normals = sobol_normals((len(data.metrics), len(base)), samples, rng)
     conditioned = ConditionedModel(model, base, tensor(normals, device))
     directions = tensor(draw_directions(m, rng), device) if m >= MANY_METRICS else None
+    if full is not None:
+        return tasks.FullTaskUtility(conditioned, references, limits, success, full=full)
     return Utility(conditioned, references, limits, success, directions)
 
 
@@ -323,15 +327,21 @@ def _pick(
     Raises:
         ArithmeticError: when no point has a finite utility.
     """
-    incumbents, scale = _incumbents(data, model), _step_scale(model)
+    incumbents, scale = _incumbents(space, data, model), _step_scale(model)
+    points = space
+    if space.task is not None:
+        points = tasks.without_task(space)
+        incumbents, scale = incumbents[:, :-1], scale[:-1]
     picks: list[Array] = []
     values: list[float] = []
     seen = data.seen
     for number in range(q):
-        problem = Problem(space, incumbents, seen, scale)
-        pick, value = search(utility, problem, rng, device)
+        used_up = seen if space.task is None else tasks.exhausted(space, seen)
+        pick, value = search(utility, Problem(points, incumbents, used_up, scale), rng, device)
         if not math.isfinite(value):
             raise ArithmeticError("no point has a finite utility")
+        if space.task is not None:
+            pick = tasks.choose(space, utility, pick, seen)
         picks.append(pick)
         values.append(value)
         seen = np.concatenate([seen, pick[None]])
@@ -341,11 +351,18 @@ def _pick(
     return np.array(picks), values
 
 
-def _incumbents(data: Data, model: SurrogateModel) -> Array:
-    """Observed points on the front of the predictions, and the best sums if they are few."""
+def _incumbents(space: Space, data: Data, model: SurrogateModel) -> Array:
+    """Observed points on the front of the predictions, and the best sums if they are few.
+
+    With tasks, of what is predicted of the full one.
+    """
+    rows = model.X
+    if space.task is not None:
+        rows = rows.clone()
+        rows[:, -1] = space.full_task
     with torch.no_grad():
-        expected = model.predict(model.X)[0].T.cpu().numpy()
-    X, m = model.X.cpu().numpy(), data.objectives
+        expected = model.predict(rows)[0].T.cpu().numpy()
+    X, m = rows.cpu().numpy(), data.objectives
     permitted = (expected[:, m:] >= data.limits).all(axis=1)
     candidates = np.flatnonzero(permitted) if permitted.any() else np.arange(len(X))
     scores = expected[candidates, :m] if m else expected[candidates]

@@ -16,6 +16,7 @@ import numpy as np
 from tradeoff.engine import forest
 from tradeoff.engine.space import Space
 from tradeoff.errors import Unprocessable
+from tradeoff.spec import tasks
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store import insights, observations, queue, tables
 from tradeoff.store.database import Session
@@ -126,11 +127,11 @@ def _by_trees(session: Session, experiment: tables.Experiment) -> Insights:
     limit = max(LEAST_ROWS, min(MOST_ROWS, MOST_VALUES // len(spec.metrics)))
     rows = observations.list_last_successes(session, experiment.id, limit=limit)
     space = Space(spec)
-    X = space.encode([assignments for assignments, _ in rows])  # noqa: N806  # the engine's name
-    names = [dimension.name for dimension in space.dimensions]
+    X = space.encode([tasks.join(assignments, cost) for assignments, _, cost in rows])  # noqa: N806  # the engine's name
+    names = [parameter.name for parameter in spec.parameters]  # there are no conditionals
     importances = {}
     for metric in spec.metrics:
-        y = np.array([values[metric.key]["value"] for _, values in rows], dtype=float)
+        y = np.array([values[metric.key]["value"] for _, values, _ in rows], dtype=float)
         shares = forest.importances(space, X, y, seed=experiment.seed)
         importances[metric.key] = dict(zip(names, map(float, shares), strict=True))
     return Insights(importances, None, {}, "trees", experiment.observation_count, None)

@@ -15,6 +15,7 @@ from typing import Any
 from tradeoff.errors import BadInput, NotFound
 from tradeoff.service.access import require_active
 from tradeoff.service.suggestions import is_modelled
+from tradeoff.spec import tasks
 from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.spec.values import Value
 from tradeoff.store import experiments, observations, queue, tables
@@ -34,6 +35,7 @@ class Report:
     Attributes:
         suggestion_id: the suggestion that was tried; else `assignments` say what was.
         assignments: value by parameter, when no suggestion was tried.
+        task: the name of the task that was run, with `assignments` in a multitask experiment.
         values: one evaluation per metric; empty when `failed`.
         failed: the configuration could not be evaluated.
         transient: it failed for a reason that has nothing to do with the configuration, which is
@@ -45,6 +47,7 @@ class Report:
 
     suggestion_id: int | None = None
     assignments: Mapping[str, Any] | None = None
+    task: str | None = None
     values: Sequence[MetricEvaluation] = ()
     failed: bool = False
     transient: bool = False
@@ -98,17 +101,21 @@ def _checked(
     if (report.suggestion_id is None) == (report.assignments is None):
         raise BadInput(f"{path}suggestion: give either a suggestion or assignments")
     if report.suggestion_id is not None:
-        assignments = _assignments_of(session, experiment, report.suggestion_id, path)
+        assignments, cost = _tried_of(session, experiment, report.suggestion_id, path)
     else:
         assert report.assignments is not None
         assignments = experiment.spec.check_assignments(
             report.assignments, path=f"{path}assignments"
         )
+        # Elsewhere a task next to assignments says nothing, as SigOpt has it.
+        named = None if experiment.spec.tasks is None else report.task
+        cost = experiment.spec.check_task(named, path=f"{path}task")
     return {
         "experiment_id": experiment.id,
         "suggestion_id": report.suggestion_id,
         "assignments": assignments,
-        "assignments_hash": stored_suggestions.hash_assignments(assignments),
+        "task_cost": cost,
+        "assignments_hash": stored_suggestions.hash_assignments(tasks.join(assignments, cost)),
         "values": _checked_values(experiment, report.values, report.failed, path),
         "failed": report.failed,
         "transient": _checked_kind(report.failed, report.transient, path),
@@ -116,11 +123,13 @@ def _checked(
     }
 
 
-def _assignments_of(
+def _tried_of(
     session: Session, experiment: tables.Experiment, suggestion_id: int, path: str
-) -> dict[str, Value]:
+) -> tuple[dict[str, Value], float | None]:
+    """The assignments of a suggestion, and the cost of its task."""
     try:
-        return stored_suggestions.get(session, experiment.id, suggestion_id).assignments
+        row = stored_suggestions.get(session, experiment.id, suggestion_id)
+        return row.assignments, row.task_cost
     except NotFound as error:
         raise BadInput(
             f"{path}suggestion: {error.message[0].lower()}{error.message[1:]}"
@@ -262,10 +271,10 @@ def change(
         experiment: whose observation it is.
         observation: to be changed.
         changes: any of `suggestion_id`, `assignments`, `values`, `failed`, `failure_kind`,
-            `metadata`; see `Report`. `None` clears a field, but for `failure_kind`, where it
-            changes nothing. A failure that turns out to be transient lets the configuration be
-            served again, as if it had been reported so; one that turns out not to be takes that
-            back, unless the configuration is handed out already.
+            `metadata` and `task`; see `Report`. `None` clears a field, but for `failure_kind` and
+            `task`, where it changes nothing. A failure that turns out to be transient lets the
+            configuration be served again, as if it had been reported so; one that turns out not to
+            be takes that back, unless the configuration is handed out already.
 
     Raises:
         BadInput: when the result would not be a valid observation.
@@ -295,8 +304,9 @@ def _change_tried(
     observation: tables.Observation,
     changes: Mapping[str, Any],
 ) -> None:
-    """Let an observation be of another suggestion, or of other assignments."""
-    if "suggestion_id" not in changes and "assignments" not in changes:
+    """Let an observation be of another suggestion, or of other assignments or another task."""
+    task = changes.get("task")
+    if "suggestion_id" not in changes and "assignments" not in changes and task is None:
         return
     suggestion_id = changes.get("suggestion_id", observation.suggestion_id)
     own = None if observation.suggestion_id is not None else observation.assignments
@@ -306,14 +316,21 @@ def _change_tried(
             "suggestion: an observation has either a suggestion or assignments; "
             "to change over, set the other one to null"
         )
+    cost = observation.task_cost
+    if task is not None:
+        cost = experiment.spec.check_task(task)
     if suggestion_id is not None:
-        assignments = _assignments_of(session, experiment, suggestion_id, "")
+        if task is not None:
+            raise BadInput("task: cannot change while a suggestion is attached, which has its own")
+        assignments, cost = _tried_of(session, experiment, suggestion_id, "")
         stored_suggestions.update_closed(session, {suggestion_id})
     else:
         assignments = experiment.spec.check_assignments(assignments)
     observation.suggestion_id = suggestion_id
-    observation.assignments = assignments
-    observation.assignments_hash = stored_suggestions.hash_assignments(assignments)
+    observation.assignments, observation.task_cost = assignments, cost
+    observation.assignments_hash = stored_suggestions.hash_assignments(
+        tasks.join(assignments, cost)
+    )
 
 
 def _change_outcome(

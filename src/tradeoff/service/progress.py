@@ -32,11 +32,11 @@ class Progress:
 
     Attributes:
         observation_count: observations that are not deleted, failed ones included.
-        budget_consumed: how much of the observation budget they used; a failure that says nothing
-            about its configuration used none.
+        budget_consumed: how much of the observation budget they used, each as much as its task
+            costs; a failure that says nothing about its configuration used none.
         first: the oldest of them.
         last: the newest of them.
-        best: the best one, with exactly one optimized metric.
+        best: the best one, of the full task, with exactly one optimized metric.
     """
 
     observation_count: int
@@ -56,6 +56,7 @@ def overviews(session: Session, experiments: Sequence[tables.Experiment]) -> dic
     counted = [experiment for experiment in experiments if experiment.observation_count > 0]
     ends = observations.list_ends(session, [experiment.id for experiment in counted])
     best = _list_best(session, counted)
+    costs = observations.sum_costs(session, [row.id for row in counted if row.spec.tasks])
     wanted = {row_id for pair in ends.values() for row_id in pair} | set(best.values())
     rows = observations.list_by_id(session, wanted) if wanted else {}
     progress = {}
@@ -63,7 +64,9 @@ def overviews(session: Session, experiments: Sequence[tables.Experiment]) -> dic
         first, last = ends.get(experiment.id, (-1, -1))
         progress[experiment.id] = Progress(
             observation_count=experiment.observation_count,
-            budget_consumed=float(experiment.observation_count - experiment.transient_count),
+            budget_consumed=costs.get(
+                experiment.id, float(experiment.observation_count - experiment.transient_count)
+            ),
             first=rows.get(first),
             last=rows.get(last),
             best=rows.get(best.get(experiment.id, -1)),

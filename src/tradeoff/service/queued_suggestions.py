@@ -7,23 +7,29 @@ from typing import Any
 
 from tradeoff.errors import BadInput
 from tradeoff.service.access import require_active
+from tradeoff.spec import tasks
 from tradeoff.spec.values import Value
 from tradeoff.store import queued_suggestions, tables
 from tradeoff.store.database import Session
 
 
 def add(
-    session: Session, experiment: tables.Experiment, assignments: Mapping[str, Any]
+    session: Session,
+    experiment: tables.Experiment,
+    assignments: Mapping[str, Any],
+    *,
+    task: str | None = None,
 ) -> tables.QueuedSuggestion:
     """Put a configuration at the end of an experiment's queue.
 
     Raises:
-        BadInput: when the assignments do not fit the space (bounds are not checked), or the
-            experiment is deleted.
+        BadInput: when the assignments do not fit the space (bounds are not checked) or the task
+            the experiment, or the experiment is deleted.
     """
     require_active(experiment)
     checked = experiment.spec.check_assignments(assignments)
-    return queued_suggestions.insert(session, experiment.id, checked)
+    point = tasks.join(checked, experiment.spec.check_task(task))
+    return queued_suggestions.insert(session, experiment.id, point)
 
 
 def delete(session: Session, queued: tables.QueuedSuggestion) -> None:
@@ -32,13 +38,14 @@ def delete(session: Session, queued: tables.QueuedSuggestion) -> None:
 
 
 def take(session: Session, experiment: tables.Experiment) -> dict[str, Value] | None:
-    """The configuration that waited longest, no longer in the queue; `None` when none waits.
+    """The point that waited longest, no longer in the queue; `None` when none waits.
 
     One that the space does not have any more, since its parameters changed, is dropped.
     """
-    while (assignments := queued_suggestions.take_oldest(session, experiment.id)) is not None:
+    while (point := queued_suggestions.take_oldest(session, experiment.id)) is not None:
+        assignments, cost = tasks.split(point)
         try:
-            return experiment.spec.check_assignments(assignments)
+            return tasks.join(experiment.spec.check_assignments(assignments), cost)
         except BadInput:
             continue
     return None

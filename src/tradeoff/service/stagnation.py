@@ -22,7 +22,10 @@ def reasons_to_stop(session: Session, experiment: tables.Experiment) -> list[str
     """Why the experiment might end now; empty when it should go on."""
     count = experiment.observation_count - experiment.transient_count
     budget = experiment.spec.observation_budget
-    reasons = [BUDGET_REACHED] if budget is not None and count > budget else []
+    used = float(count)
+    if experiment.spec.tasks is not None:
+        used = observations.sum_costs(session, [experiment.id]).get(experiment.id, 0.0)
+    reasons = [BUDGET_REACHED] if budget is not None and used > budget else []
     window = WINDOW_PER_PARAMETER * len(experiment.spec.parameters)
     if experiment.spec.optimized_metrics and count >= window + RANK:
         by_frontier = _is_judged_by_frontier(experiment.spec)

@@ -14,6 +14,7 @@ from typing import Any
 from tradeoff.engine import design
 from tradeoff.service import ladder, leases, queued_suggestions
 from tradeoff.service.access import require_active
+from tradeoff.spec import tasks
 from tradeoff.spec.values import Value
 from tradeoff.store import experiments, queue, tables
 from tradeoff.store import suggestions as stored
@@ -177,17 +178,19 @@ def add(
     experiment: tables.Experiment,
     assignments: Mapping[str, Any],
     *,
+    task: str | None = None,
     asker: Asker = NOBODY,
 ) -> tables.Suggestion:
     """Open a suggestion that the user made.
 
     Raises:
-        BadInput: when the assignments do not fit the space (bounds are not checked), or the
-            experiment is deleted.
+        BadInput: when the assignments do not fit the space (bounds are not checked) or the task
+            the experiment, or the experiment is deleted.
     """
     require_active(experiment)
     checked = experiment.spec.check_assignments(assignments)
-    return _open_anyway(session, experiment, Draft(checked, "user"), asker)
+    point = tasks.join(checked, experiment.spec.check_task(task))
+    return _open_anyway(session, experiment, Draft(point, "user"), asker)
 
 
 def change_metadata(
@@ -241,6 +244,8 @@ def _draw(
 def _is_used_up(session: Session, experiment: tables.Experiment) -> bool:
     """Whether every point of a finite space was tried or is being tried."""
     size = experiment.spec.grid_size
+    if experiment.spec.tasks is not None and experiment.spec.type != "grid":
+        size *= len(experiment.spec.tasks)
     if experiment.spec.conditionals or size == 0:
         return False
     # Counting different ones costs more, and only small spaces come so far.

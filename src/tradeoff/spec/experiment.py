@@ -13,6 +13,7 @@ from tradeoff.spec.constraints import LinearConstraint
 from tradeoff.spec.metrics import Metric, MetricEvaluation
 from tradeoff.spec.parameters import Conditional, Parameter
 from tradeoff.spec.stopping import EarlyStopping
+from tradeoff.spec.tasks import Task, check_tasks
 from tradeoff.spec.values import (
     MAX_INTEGER,
     Frozen,
@@ -55,6 +56,9 @@ class ExperimentSpec(Frozen):
     """How many trainings run at once; a hint, not enforced."""
     num_solutions: PositiveInteger | None = None
     """How many different good configurations are wanted, for one optimized metric."""
+    tasks: tuple[Task, ...] | None = None
+    """Cheaper versions of the training, such as fewer epochs, each with its cost; one is the full
+    task, of cost 1. A suggestion then says which one to run. For one optimized metric."""
     suggestion_ttl_seconds: Seconds | None = None
     """How long an open suggestion is waited for when nobody reports on it; later reports are
     taken all the same. `null` is 604800, a week."""
@@ -90,6 +94,11 @@ class ExperimentSpec(Frozen):
         _check_unique((p.name for p in parameters), "parameter")
         return tuple(sorted(parameters, key=lambda parameter: parameter.name))
 
+    @field_validator("tasks")
+    @classmethod
+    def _sort_tasks(cls, tasks: tuple[Task, ...] | None) -> tuple[Task, ...] | None:
+        return None if tasks is None else check_tasks(tasks)
+
     @field_validator("metrics")
     @classmethod
     def _sort_metrics(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
@@ -102,11 +111,12 @@ class ExperimentSpec(Frozen):
         _check_conditionals(self)
         _check_linear_constraints(self)
         _check_num_solutions(self)
+        _check_multitask(self)
         _check_grid_type(self)
         if self.observation_budget is None and self._needs_budget() and self.type != "grid":
             raise ValueError(
                 "observation_budget: required with two or more optimized metrics, "
-                "with constraint metrics and with several solutions"
+                "with constraint metrics, with several solutions and with tasks"
             )
         return self
 
@@ -115,6 +125,7 @@ class ExperimentSpec(Frozen):
             len(self.optimized_metrics) > 1
             or bool(self.constraint_metrics)
             or (self.num_solutions or 1) > 1
+            or self.tasks is not None
         )
 
     @property
@@ -184,6 +195,28 @@ class ExperimentSpec(Frozen):
             return "is switched off by the chosen conditionals and must be absent"
         known = [p.name for p in self.parameters] + [c.name for c in self.conditionals]
         return f"no such parameter; there are {', '.join(known[:20])}"
+
+    def check_task(self, name: str | None, *, path: str = "task") -> float | None:
+        """The cost of the task of that name; `None` when the experiment has no tasks.
+
+        Args:
+            name: as given; `None` where none was.
+            path: where the caller found it, for the message.
+
+        Raises:
+            BadInput: when one is due and missing, or there is none of that name.
+        """
+        if self.tasks is None:
+            if name is not None:
+                raise BadInput(f"{path}: this is not a multitask experiment")
+            return None
+        names = ", ".join(task.name for task in self.tasks)
+        if name is None:
+            raise BadInput(f"{path}: required in a multitask experiment; one of {names}")
+        for task in self.tasks:
+            if task.name == name:
+                return task.cost
+        raise BadInput(f"{path}: no task {shown(name)}; there are {names}")
 
     def check_values(
         self, values: Sequence[MetricEvaluation], *, path: str = "values", all_due: bool = True
@@ -355,6 +388,17 @@ def _check_num_solutions(spec: ExperimentSpec) -> None:
         raise ValueError("num_solutions: above 1 no conditionals are possible")
     if spec.observation_budget is not None and spec.observation_budget < spec.num_solutions:
         raise ValueError("observation_budget: must be at least num_solutions")
+
+
+def _check_multitask(spec: ExperimentSpec) -> None:
+    if spec.tasks is None:
+        return
+    if len(spec.optimized_metrics) > 1:
+        raise ValueError("tasks: only one metric can be optimized with them")
+    if spec.constraint_metrics:
+        raise ValueError("tasks: no constraint metrics are possible with them")
+    if (spec.num_solutions or 1) > 1:
+        raise ValueError("tasks: several solutions are not possible with them")
 
 
 def _check_grid_type(spec: ExperimentSpec) -> None:

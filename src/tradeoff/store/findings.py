@@ -16,6 +16,7 @@ from sqlalchemy import Float, cast, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tradeoff.spec.metrics import Metric
+from tradeoff.spec.tasks import FULL_COST
 from tradeoff.store.database import Session
 from tradeoff.store.tables import Experiment, Observation
 
@@ -67,6 +68,7 @@ _LIST_BEST = text(
         where observation.experiment_id = experiment.id
           and observation.id > coalesce(kept.upto, 0)
           and not observation.deleted and not observation.failed
+          and coalesce(observation.task_cost, 1) = 1
         order by score desc nulls last, observation.id
         limit 1
     ) newer on true
@@ -162,6 +164,7 @@ def list_outcomes(
             Observation.id > after,
             ~Observation.deleted,
             ~Observation.failed,
+            func.coalesce(Observation.task_cost, FULL_COST) == FULL_COST,
         )
         .order_by(Observation.id)
     )

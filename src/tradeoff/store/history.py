@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from tradeoff.spec import history as spec_history
+from tradeoff.spec import tasks
 from tradeoff.store import suggestions
 from tradeoff.store.database import Session
 from tradeoff.store.tables import Observation
@@ -26,7 +27,9 @@ def list_seen(
         select(func.max(Observation.id)).where(Observation.experiment_id == experiment_id)
     )
     query = (
-        select(Observation.assignments, Observation.values, Observation.failed)
+        select(
+            Observation.assignments, Observation.values, Observation.failed, Observation.task_cost
+        )
         .where(
             Observation.experiment_id == experiment_id,
             Observation.id > after,
@@ -38,7 +41,7 @@ def list_seen(
     )
     observations = tuple(
         spec_history.Observation(
-            assignments=row.assignments,
+            assignments=tasks.join(row.assignments, row.task_cost),
             values={key: entry["value"] for key, entry in row[1].items()},
             stddevs={
                 key: entry["value_stddev"]

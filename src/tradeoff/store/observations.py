@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from tradeoff.errors import BadInput, NotFound
+from tradeoff.spec import tasks
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store.database import Session
 from tradeoff.store.prepared import prepare
@@ -45,6 +46,7 @@ _GIVEN = {
             "experiment_id",
             "suggestion_id",
             "assignments",
+            "task_cost",
             "assignments_hash",
             "values",
             "failed",
@@ -118,8 +120,8 @@ def sort_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
 
     Args:
         spec: of the experiment.
-        name: `id`, `timestamp`, `value`, `value-METRIC`, `value_stddev`, `value_stddev-METRIC` or
-            `parameter-NAME`.
+        name: `id`, `timestamp`, `value`, `value-METRIC`, `value_stddev`, `value_stddev-METRIC`,
+            `parameter-NAME`, or `task`, which is by cost.
 
     Raises:
         BadInput: for any other name.
@@ -128,6 +130,8 @@ def sort_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
         return Observation.id.expression
     if name == "timestamp":
         return Observation.created.expression
+    if name == "task":
+        return Observation.task_cost.expression
     field, dash, rest = name.partition("-")
     if field in ("value", "value_stddev"):
         keys = [metric.key for metric in spec.metrics]
@@ -139,8 +143,8 @@ def sort_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
     if field == "parameter" and dash:
         return _parameter_key(spec, rest)
     raise BadInput(
-        "sort: must be id, timestamp, value, value-METRIC, value_stddev, value_stddev-METRIC or "
-        f"parameter-NAME, not {name!r}"
+        "sort: must be id, timestamp, task, value, value-METRIC, value_stddev, "
+        f"value_stddev-METRIC or parameter-NAME, not {name!r}"
     )
 
 
@@ -188,7 +192,10 @@ def update_deleted(session: Session, experiment_id: int) -> int:
 
 
 def list_outcomes(session: Session, experiment_id: int) -> Sequence[Any]:
-    """Columns `values`, `failed` of every observation that tells something, oldest first."""
+    """Columns `values`, `failed` of every observation that tells something, oldest first.
+
+    Of multitask experiments only the full task counts.
+    """
     # ix_observations_experiment_id_id
     query = (
         select(Observation.values, Observation.failed)
@@ -196,17 +203,35 @@ def list_outcomes(session: Session, experiment_id: int) -> Sequence[Any]:
             Observation.experiment_id == experiment_id,
             ~Observation.deleted,
             ~Observation.transient,
+            func.coalesce(Observation.task_cost, tasks.FULL_COST) == tasks.FULL_COST,
         )
         .order_by(Observation.id)
     )
     return session.execute(query).all()
 
 
+def sum_costs(session: Session, experiment_ids: Collection[int]) -> dict[int, float]:
+    """What the tasks of these multitask experiments cost that something was learnt of."""
+    if not experiment_ids:
+        return {}
+    # ix_observations_experiment_id_id
+    query = (
+        select(Observation.experiment_id, func.sum(Observation.task_cost))
+        .where(
+            Observation.experiment_id.in_(experiment_ids),
+            ~Observation.deleted,
+            ~Observation.transient,
+        )
+        .group_by(Observation.experiment_id)
+    )
+    return {row[0]: float(row[1] or 0) for row in session.execute(query)}
+
+
 def list_last_successes(session: Session, experiment_id: int, *, limit: int) -> Sequence[Any]:
-    """Columns `assignments`, `values` of the newest successes, newest first."""
+    """Columns `assignments`, `values`, `task_cost` of the newest successes, newest first."""
     # ix_observations_experiment_id_id, from its end
     query = (
-        select(Observation.assignments, Observation.values)
+        select(Observation.assignments, Observation.values, Observation.task_cost)
         .where(
             Observation.experiment_id == experiment_id,
             ~Observation.deleted,

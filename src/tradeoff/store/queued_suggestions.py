@@ -8,17 +8,17 @@ from typing import Any
 from sqlalchemy import Select, bindparam, delete, select
 
 from tradeoff.errors import NotFound
+from tradeoff.spec import tasks
 from tradeoff.spec.values import Value
 from tradeoff.store.database import Session
 from tradeoff.store.prepared import prepare
 from tradeoff.store.tables import QueuedSuggestion
 
 
-def insert(
-    session: Session, experiment_id: int, assignments: Mapping[str, Value]
-) -> QueuedSuggestion:
-    """Put a configuration at the end of the queue."""
-    row = QueuedSuggestion(experiment_id=experiment_id, assignments=dict(assignments))
+def insert(session: Session, experiment_id: int, point: Mapping[str, Value]) -> QueuedSuggestion:
+    """Put a point at the end of the queue."""
+    assignments, cost = tasks.split(point)
+    row = QueuedSuggestion(experiment_id=experiment_id, assignments=assignments, task_cost=cost)
     session.add(row)
     session.flush()
     session.refresh(row)
@@ -49,9 +49,10 @@ def remove(session: Session, queued: QueuedSuggestion) -> None:
 
 
 def take_oldest(session: Session, experiment_id: int) -> dict[str, Any] | None:
-    """The assignments of the oldest in the queue, given to one caller only; `None` when empty."""
+    """The point that is the oldest in the queue, given to one caller only; `None` when empty."""
     taken = session.connection().execute(_TAKE_OLDEST, {"experiment_id": experiment_id})
-    return taken.scalar_one_or_none()
+    row = taken.one_or_none()
+    return None if row is None else tasks.join(row.assignments, row.task_cost)
 
 
 # Every asker looks here first. ix_queued_suggestions_experiment_id_id
@@ -67,5 +68,5 @@ _TAKE_OLDEST = prepare(
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    .returning(_columns.assignments)
+    .returning(_columns.assignments, _columns.task_cost)
 )

@@ -37,6 +37,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
 
 from tradeoff.errors import NotFound
+from tradeoff.spec import tasks
 from tradeoff.spec.values import Value
 from tradeoff.store.database import Session
 from tradeoff.store.prepared import prepare
@@ -68,7 +69,11 @@ def hash_assignments(assignments: Mapping[str, Value]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A suggestion to be kept: what `put_ready` and `insert_open` write."""
+    """A suggestion to be kept: what `put_ready` and `insert_open` write.
+
+    Its assignments are a point of the engine: in a multitask experiment with the cost of the task,
+    see `spec.tasks`.
+    """
 
     assignments: Mapping[str, Value]
     source: str
@@ -290,13 +295,14 @@ def count_handed_out(session: Session, experiment_id: int) -> int:
 
 
 def list_pending(session: Session, experiment_id: int) -> Sequence[dict[str, Any]]:
-    """The assignments that a result is awaited of, oldest first.
+    """The points that a result is awaited of, oldest first.
 
     Those of the open suggestions that are still expected back, and of what is served again.
     """
     # ix_suggestions_unique_open, ix_suggestions_ready
-    expected = select(Suggestion.id, Suggestion.assignments).where(_expected(experiment_id))
-    again = select(Suggestion.id, Suggestion.assignments).where(
+    tried = (Suggestion.id, Suggestion.assignments, Suggestion.task_cost)
+    expected = select(*tried).where(_expected(experiment_id))
+    again = select(*tried).where(
         Suggestion.experiment_id == experiment_id,
         Suggestion.state.in_(WAITING),
         Suggestion.state == "queued",
@@ -304,7 +310,8 @@ def list_pending(session: Session, experiment_id: int) -> Sequence[dict[str, Any
         ~_observed(),
     )
     both = expected.union_all(again).subquery()
-    return session.scalars(select(both.c.assignments).order_by(both.c.id)).all()
+    rows = session.execute(select(both.c.assignments, both.c.task_cost).order_by(both.c.id))
+    return [tasks.join(assignments, cost) for assignments, cost in rows]
 
 
 def count_open_since(session: Session, experiment_id: int, moment: datetime.datetime | None) -> int:
@@ -326,6 +333,7 @@ def count_open_since(session: Session, experiment_id: int, moment: datetime.date
 OWN = (
     "experiment_id",
     "assignments",
+    "task_cost",
     "assignments_hash",
     "source",
     "explanation",
@@ -336,6 +344,7 @@ OWN = (
 KEPT = (
     "experiment_id",
     "assignments",
+    "task_cost",
     "assignments_hash",
     "source",
     "explanation",
@@ -509,8 +518,7 @@ def put_ready(
         {
             "experiment_id": experiment_id,
             "state": "ready",
-            "assignments": dict(draft.assignments),
-            "assignments_hash": hash_assignments(draft.assignments),
+            **_tried(draft),
             "source": draft.source,
             "explanation": dict(draft.explanation),
             "rank": rank,
@@ -521,6 +529,13 @@ def put_ready(
     ]
     if rows:
         session.execute(insert(Suggestion), rows)
+
+
+def _tried(draft: Draft) -> dict[str, Any]:
+    """The columns of what is to be tried."""
+    assignments, cost = tasks.split(draft.assignments)
+    digest = hash_assignments(draft.assignments)
+    return {"assignments": assignments, "task_cost": cost, "assignments_hash": digest}
 
 
 def delete_ready(session: Session, experiment_id: int) -> None:
@@ -584,8 +599,7 @@ def insert_open(
         )
     parameters = {
         "experiment_id": experiment_id,
-        "assignments": dict(draft.assignments),
-        "assignments_hash": digest,
+        **_tried(draft),
         "source": draft.source,
         "explanation": dict(draft.explanation) or None,
         "revision": revision,

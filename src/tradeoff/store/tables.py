@@ -283,6 +283,8 @@ class Suggestion(Base):
     assignments: Mapped[dict[str, Any]]
     assignments_hash: Mapped[bytes] = mapped_column(LargeBinary)
     repeat: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+    #: What the task costs that is to be run; only in multitask experiments.
+    task_cost: Mapped[float | None]
     #: How it was made: model, space_filling, random, grid, queued, user.
     source: Mapped[str]
     #: Place in its buffer, best first.
@@ -428,6 +430,7 @@ class QueuedSuggestion(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
     assignments: Mapped[dict[str, Any]]
+    task_cost: Mapped[float | None]
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
 
 
@@ -448,6 +451,8 @@ class Observation(Base):
     suggestion_id: Mapped[int | None] = mapped_column(ForeignKey("suggestions.id"))
     assignments: Mapped[dict[str, Any]]
     assignments_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    #: What the task costs that was run, the full one 1; only in multitask experiments.
+    task_cost: Mapped[float | None]
     #: `{metric key: {"value": number, "value_stddev": number or null}}`; empty when failed.
     values: Mapped[dict[str, Any]]
     failed: Mapped[bool] = mapped_column(Boolean)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tradeoff.api import paging, render
 from tradeoff.api.wire.base import Empty
 from tradeoff.api.wire.observations import (
@@ -11,6 +13,7 @@ from tradeoff.api.wire.observations import (
     ObservationDelete,
     ObservationList,
     ObservationUpdate,
+    check_task,
 )
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Fetch
@@ -62,10 +65,21 @@ def create_batch(
     return paging.whole([render.observation(row, spec) for row in rows])
 
 
+def _task_name(task: Any, spec: ExperimentSpec) -> str | None:
+    """The name of the task; where there are no tasks anything is ignored, as SigOpt does."""
+    if task is None or spec.tasks is None:
+        return None
+    try:
+        return check_task(task)
+    except ValueError as error:
+        raise BadInput(f"task: {error}") from error
+
+
 def _report(body: ObservationCreate, spec: ExperimentSpec, *, dedupe: bool) -> observations.Report:
     return observations.Report(
         suggestion_id=body.suggestion,
         assignments=body.assignments,
+        task=_task_name(body.task, spec),
         values=body.evaluations(spec),
         failed=body.failed,
         transient=body.failure_kind == "transient",

@@ -25,7 +25,7 @@ def create(
     Whoever asks next is given the one that was queued first; each is served once, and then it is a
     suggestion like any other.
     """
-    row = queued_suggestions.add(session, experiment, body.assignments)
+    row = queued_suggestions.add(session, experiment, body.assignments, task=body.task)
     return render.queued_suggestion(row, experiment.spec)
 
 

@@ -13,6 +13,7 @@ from tradeoff.api.wire.suggestions import (
     SuggestionsDelete,
     SuggestionUpdate,
 )
+from tradeoff.errors import BadInput
 from tradeoff.service import leases, suggestions
 from tradeoff.store import leases as stored_leases
 from tradeoff.store import suggestions as stored
@@ -39,8 +40,10 @@ def create(
     """
     asker = stored.Asker(body.metadata, body.worker_id, body.lease_seconds)
     if body.assignments is not None:
-        row = suggestions.add(session, experiment, body.assignments, asker=asker)
+        row = suggestions.add(session, experiment, body.assignments, task=body.task, asker=asker)
         return render.suggestion(row, experiment.spec)
+    if body.task is not None:
+        raise BadInput("task: only together with assignments; otherwise the suggestion names one")
     served = suggestions.serve(session, experiment, asker=asker, accept_stale=accept_stale)
     return None if served is None else render.suggestion(served, experiment.spec)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from tradeoff.api.wire.base import Metadata
 from tradeoff.api.wire.experiments import (
@@ -18,6 +18,11 @@ from tradeoff.api.wire.queries import Listing, QueryId
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import Metric
 from tradeoff.spec.values import Name, PositiveInteger, shown
+
+
+def _refuse_tasks(value: Any) -> None:
+    if value is not None:
+        raise ValueError("an AIExperiment has none")
 
 
 class AIExperimentCreate(ExperimentSpec):
@@ -50,6 +55,8 @@ class AIExperimentCreate(ExperimentSpec):
     frontier."""
     observation_budget: PositiveInteger | None = Field(default=None, alias="budget")
     """How many training runs are planned; not enforced."""
+    tasks: Annotated[None, BeforeValidator(_refuse_tasks)] = None
+    """AIExperiments have none."""
     metadata: Metadata | None = None
     """Your own notes: up to 100 keys, each with a number or a string of up to 500 characters."""
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_serializer, model_validator
+from pydantic import ConfigDict, Field, model_serializer, model_validator
 
 from tradeoff.api.wire.base import Answer, Flag, Metadata, Request, hidden
-from tradeoff.api.wire.observations import Observation
+from tradeoff.api.wire.observations import Observation, Task
 from tradeoff.api.wire.queries import Fetch, Listing, Query, QueryFlag, QueryId, UnixSeconds
 from tradeoff.spec import stopping
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import Metric as MetricSpec
 from tradeoff.spec.parameters import Parameter as ParameterSpec
 from tradeoff.spec.values import Name, Number, PositiveInteger, Seconds, Text
-
-
-def _refuse_tasks(value: Any) -> None:
-    if value is not None:
-        raise ValueError("multitask experiments are not supported yet")
 
 
 def check_metrics_of_runs(metrics: Sequence[MetricSpec]) -> None:
@@ -94,8 +89,6 @@ class ExperimentCreate(ExperimentSpec):
     `observation_budget`."""
     runs_only: Flag = False
     """`true` makes an AIExperiment, which needs a `project` and has a `budget`."""
-    tasks: Annotated[None, BeforeValidator(_refuse_tasks)] = None
-    """Multitask experiments are not supported yet."""
 
     @model_validator(mode="before")
     @classmethod
@@ -127,6 +120,8 @@ class ExperimentCreate(ExperimentSpec):
         if self.runs_only:
             if self.project is None:
                 raise ValueError("project: required with runs_only")
+            if self.tasks is not None:
+                raise ValueError("tasks: an experiment that is made of training runs has none")
             check_metrics_of_runs(self.metrics)
         return self
 
@@ -397,6 +392,8 @@ class Experiment(ExperimentOfEitherKind):
     """How many observations are planned. AIExperiments do not have this field."""
     budget: int | None = None
     """How many training runs are planned. AIExperiments alone have this field."""
+    tasks: list[Task] | None = hidden()
+    """The most expensive first; only in multitask experiments."""
     progress: Progress | RunProgress
 
     @model_serializer(mode="wrap")

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from tradeoff.api.wire.base import Answer, Create, Flag, Id, Metadata, Request
+from tradeoff.api.wire.base import Answer, Create, Flag, Id, Metadata, Request, hidden
 from tradeoff.api.wire.queries import Listing, Query, QueryFlag
 from tradeoff.errors import BadInput
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import MetricEvaluation
-from tradeoff.spec.values import Number, shown
+from tradeoff.spec.values import Number, check_text, shown
 
 MAX_BATCH = 2_500
 
@@ -19,14 +19,23 @@ FailureKind = Literal["infeasible", "transient"]
 Stddev = Annotated[Number, Field(ge=0)]
 
 
-def refuse_task(value: Any) -> None:
-    """Refuse a task, since there are no multitask experiments yet.
+def check_task(value: Any) -> str:
+    """The name of a task, given as such or as an object that has it.
 
     Raises:
-        ValueError: when one is given.
+        ValueError: for anything else.
     """
-    if value is not None:
-        raise ValueError("this is not a multitask experiment")
+    if isinstance(value, dict):
+        value = value.get("name")
+    if not isinstance(value, str):
+        raise ValueError(
+            f"must be the name of a task, or an object with its name, not {shown(value)}"
+        )
+    return check_text(value)
+
+
+#: The name of a task of a multitask experiment.
+TaskName = Annotated[str, BeforeValidator(check_task, json_schema_input_type=str | dict[str, Any])]
 
 
 def check_assignments(value: Any) -> dict[str, Any]:
@@ -83,7 +92,8 @@ class ObservationCreate(Create):
     """Without an `Idempotency-Key`: take a report on a suggestion that equals one of the last ten
     minutes for a retry of it, and answer with that one. `false` stores a second measurement."""
     task: Any = None
-    """Ignored: multitask experiments are not supported yet."""
+    """The task that was run with `assignments`, by its name or as an object with it; required in
+    a multitask experiment, and ignored in others. A suggestion has its own."""
     no_optimize: Flag = False
     """Accepted for SigOpt's sake; changes nothing."""
 
@@ -92,7 +102,7 @@ class ObservationCreate(Create):
         if (self.suggestion is None) == (self.assignments is None):
             raise ValueError("exactly one of suggestion and assignments is required")
         if self.task is not None and self.suggestion is not None:
-            raise ValueError("task: must be absent when a suggestion is given")
+            raise ValueError("task: must be absent when a suggestion is given, which has its own")
         if self.failed and (self.values or self.value is not None):
             raise ValueError("values: a failed observation has none")
         if self.failure_kind is not None and not self.failed:
@@ -181,8 +191,9 @@ class ObservationUpdate(Request):
     """Whether the failure was `infeasible` or `transient` after all; `null` changes nothing."""
     metadata: Metadata | None = None
     """Your own notes, replaced as a whole; `null` clears them."""
-    task: Annotated[None, BeforeValidator(refuse_task)] = None
-    """Multitask experiments are not supported yet."""
+    task: TaskName | None = None
+    """The task that was run, in a multitask experiment; not while there is a suggestion, which
+    has its own. `null` changes nothing."""
     no_optimize: Flag | None = None
     """Accepted for SigOpt's sake; changes nothing."""
 
@@ -211,6 +222,8 @@ class ObservationUpdate(Request):
         changes = {name: getattr(self, name) for name in sorted(given)}
         if "suggestion" in changes:
             changes["suggestion_id"] = changes.pop("suggestion")
+        if self.task is not None:
+            changes["task"] = self.task
         if self.value is not None:
             changes["values"] = _evaluations(spec, None, self.value, self.value_stddev)
         return changes
@@ -220,8 +233,8 @@ class ObservationList(Listing):
     """Which observations are listed."""
 
     sort: str = "id"
-    """`id`, `timestamp`, `value` or `value-METRIC`, `value_stddev` or `value_stddev-METRIC`, or
-    `parameter-NAME`."""
+    """`id`, `timestamp`, `value` or `value-METRIC`, `value_stddev` or `value_stddev-METRIC`,
+    `parameter-NAME`, or `task`, which is by its cost."""
     deleted: QueryFlag = False
     """Only deleted observations."""
 
@@ -231,6 +244,15 @@ class ObservationDelete(Query):
 
     no_optimize: QueryFlag = False
     """Accepted for SigOpt's sake; changes nothing."""
+
+
+class Task(Answer):
+    """One way to evaluate a configuration, and what that costs."""
+
+    object: Literal["task"] = "task"
+    name: str
+    cost: float
+    """As a share of the cost of the full task, which has 1."""
 
 
 class Evaluation(Answer):
@@ -258,6 +280,8 @@ class Observation(Answer):
     """`infeasible`: its region is avoided. `transient`: nothing was learnt. `null`: no failure."""
     metadata: dict[str, str | int | float] | None
     created: int
+    task: Task | None = hidden()
+    """The task that was run; only in multitask experiments."""
 
 
 class BestAssignments(Answer):
@@ -269,3 +293,5 @@ class BestAssignments(Answer):
     assignments: dict[str, int | float | str]
     values: list[Evaluation]
     metadata: dict[str, str | int | float] | None
+    task: str | None = hidden()
+    """The name of the task that was run, the full one; only in multitask experiments."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import ConfigDict
 
-from tradeoff.api.wire.base import Answer, Create
-from tradeoff.api.wire.observations import Assignments, refuse_task
+from tradeoff.api.wire.base import Answer, Create, hidden
+from tradeoff.api.wire.observations import Assignments, Task, TaskName
 from tradeoff.api.wire.queries import ListingById
 
 
@@ -22,8 +22,9 @@ class QueuedSuggestionCreate(Create):
 
     assignments: Assignments
     """A value for each parameter that is switched on; it may lie outside the bounds."""
-    task: Annotated[None, BeforeValidator(refuse_task)] = None
-    """Multitask experiments are not supported yet."""
+    task: TaskName | None = None
+    """The task to run, by its name or as an object with it; required in a multitask experiment,
+    and refused in others."""
 
 
 class QueuedSuggestionList(ListingById):
@@ -38,3 +39,5 @@ class QueuedSuggestion(Answer):
     experiment: str
     assignments: dict[str, int | float | str]
     created: int
+    task: Task | None = hidden()
+    """The task to run; only in multitask experiments."""

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
-from tradeoff.api.wire.base import Answer, Create, Metadata, Request
-from tradeoff.api.wire.observations import check_assignments, refuse_task
+from tradeoff.api.wire.base import Answer, Create, Metadata, Request, hidden
+from tradeoff.api.wire.observations import Task, TaskName, check_assignments
 from tradeoff.api.wire.queries import ListingById, Query, QueryFlag, check_ids
 from tradeoff.spec.values import Number, check_text, shown
 
@@ -59,8 +59,9 @@ class SuggestionCreate(Create):
     """After so long without a word from its worker the suggestion is no longer waited for, and
     its configuration may be suggested anew. Absent: it is waited for until the experiment's
     `suggestion_ttl_seconds`."""
-    task: Annotated[None, BeforeValidator(refuse_task)] = None
-    """Multitask experiments are not supported yet."""
+    task: TaskName | None = None
+    """The task to run with your own `assignments`, by its name or as an object with it; required
+    in a multitask experiment, and refused in others."""
 
 
 class SuggestionUpdate(Request):
@@ -125,3 +126,5 @@ class Suggestion(Answer):
     """When it lapses unless its worker makes a call before, in Unix seconds."""
     attempt: int
     """How often its configuration was handed out before and met a transient failure."""
+    task: Task | None = hidden()
+    """The task to run; only in multitask experiments."""
