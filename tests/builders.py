@@ -51,6 +51,14 @@ def make_account(database: Database, name: str) -> Account:
         return Account(client.id, secrets["api"], secrets["development"])
 
 
+def make_admin(database: Database, account: Account) -> str:
+    """The secret of an administrator's token, committed."""
+    from tradeoff.service import accounts
+
+    with database.transaction() as session:
+        return accounts.create_token(session, client_id=account.client_id, role="admin")[1]
+
+
 def principal_of(database: Database, secret: str) -> Principal:
     """Who a token stands for."""
     from tradeoff.service import access

@@ -67,6 +67,10 @@ class Reader:
             "HOME": str(home),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "TRADEOFF_API_URL": server.url,
+            # In place of the embedded database of `tradeoff up`.
+            "TRADEOFF_DATABASE_URL": server.database_url,
+            # Of a checkout that is not the one installed.
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         }
         self.output = ""
         self.shell = subprocess.Popen(

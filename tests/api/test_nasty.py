@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.api.caller import ASSIGNMENTS, Caller, ok, path_of, values
-from tests.builders import make_account
+from tests.builders import make_account, make_admin
 from tradeoff.api.routes import ROUTES
 from tradeoff.api.routing import Route
 from tradeoff.store.database import Database
@@ -277,6 +277,14 @@ GOOD: dict[str, dict[str, Any]] = {
         "content_md5": "jXd/OF09/siBXSD3SWAm3A==",
     },
     "tokens.create_for_run": {},
+    "tokens.create": {},
+    "tokens.update": {},
+    "clients.create": {"name": "n"},
+    "clients.create_in_organization": {"name": "n"},
+    "clients.update": {},
+    "users.create": {"name": "n", "email": "nasty@x.org"},
+    "users.update": {},
+    "users.create_permission": {"role": "read"},
     "projects.create": {"id": "nasty", "name": "n"},
     "projects.update": {},
     "tags.create": {"name": "nasty", "color": "#000000"},
@@ -311,6 +319,22 @@ LOGGED: dict[str, dict[str, Any]] = {
     "dev_metadata in depth": {"dev_metadata": {"a": {"b": 1}}},
     "an own id": {"id": "1"},
 }
+SECURED: dict[str, dict[str, Any]] = {
+    "security as list": {"client_security": []},
+    "security as text": {"client_security": "all"},
+    "security of numbers": {
+        "client_security": {"allow_users_to_see_experiments_by_others": 1},
+    },
+    "a huge name": {"name": "a" * 100_000},
+    "name as list": {"name": ["n"]},
+}
+ADDRESSED: dict[str, dict[str, Any]] = {
+    "email as list": {"email": ["a@x.org"]},
+    "a long address": {"email": "a" * 300 + "@x.org"},
+    "an address of two lines": {"email": "a@x.org\nBcc: b@x.org"},
+    "name as object": {"name": {}},
+    "a password": {"password": "hunter2"},
+}
 #: What is laid over the good body of each route.
 LAID_OVER: dict[str, dict[str, Any]] = {
     "experiments.create": TWISTED | SPECIFIED | CREATED,
@@ -341,6 +365,34 @@ LAID_OVER: dict[str, dict[str, Any]] = {
     },
     "tokens.create_for_run": {"anything": {"expires": 1}},
     "training_runs.add_tag": {"id as text": {"id": "one"}, "id as list": {"id": [1]}},
+    "tokens.create": TWISTED
+    | {
+        "role as list": {"role": ["admin"]},
+        "a huge lease": {"lease_length": HUGE},
+        "a lease of half a second": {"lease_length": 60.5},
+        "a user of text": {"user": "ada"},
+        "an experiment as list": {"experiment": [1]},
+        "development as text": {"development": "true"},
+        "a huge name": {"name": "a" * 100_000},
+    },
+    "tokens.update": TWISTED
+    | {
+        "token as list": {"token": ["rotate"]},
+        "expires as number": {"expires": HUGE},
+        "lasts as number": {"lasts_forever": 1},
+    },
+    "clients.create": TWISTED | SECURED,
+    "clients.create_in_organization": TWISTED | SECURED,
+    "clients.update": TWISTED | SECURED,
+    "users.create": TWISTED | ADDRESSED,
+    "users.update": TWISTED | ADDRESSED,
+    "users.create_permission": TWISTED
+    | {
+        "no role": {"client": 1, "role": ""},
+        "role as list": {"client": 1, "role": []},
+        "a client of text": {"client": "x"},
+        "a huge client": {"client": HUGE},
+    },
     "projects.create": TWISTED | {"id as list": {"id": []}, "id as number": {"id": 7}},
     "projects.update": TWISTED,
     "tags.create": {k: v for k, v in TWISTED.items() if "metadata" not in v}
@@ -389,7 +441,7 @@ def test_there_is_a_good_body_for_each_route() -> None:
 @pytest.fixture(scope="module")
 def owner(http: httpx.Client, shared: Database) -> Caller:
     account = make_account(shared, "Nasty")
-    return Caller(http, account.token, account.client_id)
+    return Caller(http, make_admin(shared, account), account.client_id)
 
 
 @pytest.fixture(scope="module")
@@ -398,6 +450,9 @@ def ids(owner: Caller) -> dict[str, Any]:
     path = path_of(experiment)
     ok(owner.post(f"/v1/clients/{owner.client_id}/projects", {"id": "owned", "name": "Owned"}))
     return {
+        "token": "self",
+        "organization": ok(owner.get("/v1/tokens/self"))["organization"],
+        "user": ok(owner.post("/v1/users", {"name": "n", "email": "n@x.org"}))["id"],
         "client": owner.client_id,
         "project": "owned",
         "training_run": ok(

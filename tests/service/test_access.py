@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from tests.conftest import Account
 from tests.service.acts import create
 from tradeoff.errors import BadInput, NotAllowed, NotAuthenticated, NotFound
-from tradeoff.service import access, accounts, experiments
+from tradeoff.service import access, accounts, administration, experiments
 from tradeoff.service.access import Principal
 from tradeoff.store.accounts import update_revoked
 from tradeoff.store.database import Session
@@ -186,13 +186,14 @@ def test_a_foreign_client_looks_like_one_that_never_was(
 def test_a_token_finds_itself_and_no_other(
     session: Session, principal: Principal, shared_account: Account
 ) -> None:
-    own = access.get_token(session, principal, "self")
+    own = administration.get_token(session, principal, "self")
 
     assert own.id == principal.token_id
-    assert access.get_token(session, principal, shared_account.token) is own
-    for which in (shared_account.development_token, str(own.id), "", "ü"):
+    assert administration.get_token(session, principal, shared_account.token) is own
+    assert administration.get_token(session, principal, str(own.id)) is own
+    for which in (shared_account.development_token, str(2**62), "", "ü"):
         with pytest.raises(NotFound):
-            access.get_token(session, principal, which)
+            administration.get_token(session, principal, which)
 
 
 def test_secrets_are_long_recognisable_and_not_kept(

@@ -53,7 +53,8 @@ PATH_PARAMETERS = {
     "observation": "Number of the observation.",
     "checkpoint": "Number of the checkpoint.",
     "project": "The `id` of the project, as it was chosen.",
-    "token": "`self`: the token that the request carries.",
+    "token": "`self`, or the number of a token, or the first characters that lists show of it.",
+    "user": "Number of the user.",
 }
 #: What can go wrong anywhere, and the word for it.
 ERRORS = {

@@ -244,23 +244,54 @@ def best_assignments(row: tables.Observation, spec: ExperimentSpec) -> observati
     )
 
 
-def token(row: tables.Token, secret: str, *, organization_id: int) -> accounts.Token:
-    """The token that a request came with; its secret is known from the request alone."""
+def token(row: tables.Token, secret: str | None, *, organization_id: int) -> accounts.Token:
+    """A token, with its secret where that is known from the request, or new."""
     bound = row.experiment_id is not None or row.training_run_id is not None
     kind = "client-dev" if row.development else "guest" if bound else "client-api"
     return accounts.Token.model_validate(
         {
-            "token": secret,
+            "id": str(row.id),
+            "token": secret or row.prefix,
             "token_type": kind,
             "client": str(row.client_id),
             "organization": str(organization_id),
+            "user": _id(row.user_id),
             "experiment": _id(row.experiment_id),
             "training_run": _id(row.training_run_id),
             "all_experiments": not bound,
             "development": row.development,
             "permissions": "read" if row.role == "read" else "write",
+            "role": row.role,
+            "name": row.name,
             "scope": "shared_experiment" if bound else "all_endpoints",
+            "created": _seconds(row.created),
             "expires": None if row.expires is None else _seconds(row.expires),
+            "lease_length": row.lease_seconds,
+        }
+    )
+
+
+def user(row: tables.User) -> accounts.User:
+    """A user."""
+    return accounts.User(
+        id=str(row.id),
+        name=row.name,
+        email=row.email,
+        created=_seconds(row.created),
+        deleted=row.deleted,
+    )
+
+
+def permission(whose: tables.User, where: tables.Client, role: str) -> accounts.UserPermission:
+    """What a user may do in a client."""
+    return accounts.UserPermission.model_validate(
+        {
+            "client": client(where),
+            "user": user(whose),
+            "role": role,
+            "can_read": True,
+            "can_write": role != "read",
+            "can_admin": role == "admin",
         }
     )
 

@@ -51,6 +51,8 @@ class Permission(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    #: Of the clients, users and tokens of the organization; the reading of them as well.
+    ADMIN = "admin"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +127,12 @@ class Route:
     @property
     def writes(self) -> bool:
         """Whether the route changes something."""
-        return self.permission is Permission.WRITE
+        return self.permission is Permission.WRITE or (self.administers and self.method != "GET")
+
+    @property
+    def administers(self) -> bool:
+        """Whether it takes a token with the role admin."""
+        return self.permission is Permission.ADMIN
 
     @property
     def name(self) -> str:

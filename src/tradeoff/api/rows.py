@@ -8,7 +8,7 @@ from typing import Any
 
 from tradeoff.api.wire.base import MAX_ID
 from tradeoff.errors import NotFound
-from tradeoff.service import access
+from tradeoff.service import access, administration
 from tradeoff.store import (
     checkpoints,
     observations,
@@ -34,6 +34,7 @@ def find(
     names: Mapping[str, str],
     *,
     write: bool,
+    finders: Mapping[str, Finder],
 ) -> Rows:
     """The rows that stand for the placeholders of a path, in its order.
 
@@ -43,6 +44,7 @@ def find(
         placeholders: each one of `FINDERS`.
         names: what stood in their places.
         write: the request changes something.
+        finders: `FINDERS`, or `ADMINISTERED` for what takes an administrator.
 
     Raises:
         NotFound: when one does not exist, or not for this principal.
@@ -50,7 +52,7 @@ def find(
     """
     rows: Rows = {}
     for placeholder in placeholders:
-        finder = FINDERS[placeholder]
+        finder = finders[placeholder]
         rows[placeholder] = finder(session, principal, rows, names[placeholder], write)
     return rows
 
@@ -77,7 +79,32 @@ def _organization(
 def _token(
     session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
 ) -> Any:
-    return access.get_token(session, principal, name)
+    return administration.get_token(session, principal, name, write=write)
+
+
+def _user(session: Session, principal: access.Principal, rows: Rows, name: str, write: bool) -> Any:
+    return administration.get_user(session, principal, _number(name, "user"), write=write)
+
+
+def _administered_client(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    return administration.get_client(session, principal, _number(name, "client"))
+
+
+def _administered_organization(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    number = _number(name, "organization")
+    return administration.get_organization(session, principal, number)
+
+
+def _administered_user(
+    session: Session, principal: access.Principal, rows: Rows, name: str, write: bool
+) -> Any:
+    user = administration.get_user(session, principal, _number(name, "user"))
+    administration.require_admin(principal)
+    return user
 
 
 def _project(
@@ -149,6 +176,7 @@ FINDERS: dict[str, Finder] = {
     "client": _client,
     "organization": _organization,
     "token": _token,
+    "user": _user,
     "project": _project,
     "experiment": _experiment,
     "aiexperiment": _aiexperiment,
@@ -160,4 +188,11 @@ FINDERS: dict[str, Finder] = {
     "file": _file,
     "tag": _tag,
     "observation": _observation,
+}
+#: What stands for them where it takes an administrator, who reaches the whole organization.
+ADMINISTERED: dict[str, Finder] = {
+    **FINDERS,
+    "client": _administered_client,
+    "organization": _administered_organization,
+    "user": _administered_user,
 }

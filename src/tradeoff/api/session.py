@@ -34,7 +34,7 @@ from tradeoff.api.wire.base import Answer
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.suggestions import check_worker_id
 from tradeoff.errors import BadInput, Conflict, TradeoffError, Unavailable
-from tradeoff.service import access, leases
+from tradeoff.service import access, administration, leases
 from tradeoff.store import idempotency
 from tradeoff.store.database import Database, Session
 from tradeoff.store.listening import Listener, Watch
@@ -305,8 +305,11 @@ def _act(database: Database, route: Route, call: Call, *, accept_stale: bool) ->
         if call.key is not None:
             # A twin may wait from here to the commit, and then must hold nothing that we want.
             session.flush()
+            kept_body = reply.body
+            if (public := answer.without_secrets()) is not answer and not call.skips:
+                kept_body = _serialize(public, route, _fields(arguments))
             if not idempotency.keep(
-                session, principal.token_id, call.key, call.digest, reply.status, reply.body
+                session, principal.token_id, call.key, call.digest, reply.status, kept_body
             ):
                 raise _Twin
     return reply
@@ -345,10 +348,19 @@ def _find_rows(
     session: Session, principal: access.Principal, route: Route, call: Call
 ) -> dict[str, Any]:
     """The rows that the path names, all of them permitted."""
-    if route.writes and not route.placeholders:
+    if route.administers and not route.placeholders:
+        administration.require_admin(principal)
+    elif route.writes and not route.placeholders:
         access.require_whole_client(principal)
         access.require_write(principal)
-    found = rows.find(session, principal, route.placeholders, call.names, write=route.writes)
+    found = rows.find(
+        session,
+        principal,
+        route.placeholders,
+        call.names,
+        write=route.writes,
+        finders=rows.ADMINISTERED if route.administers else rows.FINDERS,
+    )
     if route.production_only:
         access.require_production(principal)
     if route.classical_only:

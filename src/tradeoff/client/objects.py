@@ -155,6 +155,7 @@ class Progress(View):
 class Token(View):
     """A key to the API."""
 
+    id: str
     token: str
     token_type: str
     client: str | None
@@ -165,7 +166,10 @@ class Token(View):
     all_experiments: bool
     development: bool
     permissions: str
+    role: str
+    name: str | None
     scope: str
+    created: int
     expires: int | None
     lease_length: int | None
 

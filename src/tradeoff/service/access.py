@@ -287,15 +287,3 @@ def require_whole_client(principal: Principal) -> None:
     else:
         return
     raise NotAllowed(f"This API token reaches {reach} alone.", token_status="invalid_permissions")
-
-
-def get_token(session: Session, principal: Principal, which: str) -> tables.Token:
-    """The token that is asking, by the word `self` or by its own secret.
-
-    Raises:
-        NotFound: for any other.
-    """
-    own = accounts.get_token(session, principal.token_id)
-    if which == "self" or hmac.compare_digest(hash_secret(which), own.hash):
-        return own
-    raise NotFound("There is no such token")

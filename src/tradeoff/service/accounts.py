@@ -36,6 +36,21 @@ def create_client(session: Session, *, name: str) -> tuple[tables.Client, dict[s
     return client, {"api": api, "development": development}
 
 
+def add_client(session: Session, *, organization_id: int, name: str) -> tables.Client:
+    """A further client of an organization, without tokens: those are made by an administrator."""
+    return accounts.insert_client(session, name=name, organization_id=organization_id)
+
+
+def rename_client(client: tables.Client, name: str) -> None:
+    """Call a client something else."""
+    client.name = name
+
+
+def delete_client(client: tables.Client) -> None:
+    """Put a client away: its tokens end at once, and nothing of it is shown any more."""
+    client.deleted = True
+
+
 def create_token(
     session: Session,
     *,
@@ -46,8 +61,24 @@ def create_token(
     training_run_id: int | None = None,
     development: bool = False,
     expires: datetime.datetime | None = None,
+    user_id: int | None = None,
+    issued_by: int | None = None,
+    lease_seconds: int | None = None,
 ) -> tuple[tables.Token, str]:
     """A new token of a client.
+
+    Args:
+        session: to work in.
+        client_id: whose.
+        role: `read`, `write` or `admin`.
+        name: to tell tokens apart.
+        experiment_id: the one experiment that it reaches.
+        training_run_id: the one training run that it reaches.
+        development: it makes and reaches development experiments only.
+        expires: when it ends.
+        user_id: the person that it is for.
+        issued_by: the token that it is made with; `None` when the operator makes it.
+        lease_seconds: for how long it may be renewed.
 
     Returns:
         The token and its secret: to be shown now, since only its hash is kept.
@@ -75,12 +106,15 @@ def create_token(
         experiment_id=experiment_id,
         training_run_id=training_run_id,
         expires=expires,
+        user_id=user_id,
+        issued_by=issued_by,
+        lease_seconds=lease_seconds,
     )
     return token, secret
 
 
 def create_guest_token(
-    session: Session, shared: tables.Experiment | tables.TrainingRun
+    session: Session, shared: tables.Experiment | tables.TrainingRun, *, issued_by: int
 ) -> tuple[tables.Token, str]:
     """A token with which a guest reads one experiment or one training run for a while.
 
@@ -96,6 +130,8 @@ def create_guest_token(
         experiment_id=None if of_run else shared.id,
         training_run_id=shared.id if of_run else None,
         expires=accounts.now(session) + GUESTS_STAY,
+        issued_by=issued_by,
+        lease_seconds=int(GUESTS_STAY.total_seconds()),
     )
 
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import Select, and_, bindparam, func, select, update
 
 from tradeoff.errors import NotFound
 from tradeoff.store.database import Session
@@ -63,6 +63,9 @@ def insert_token(
     experiment_id: int | None = None,
     training_run_id: int | None = None,
     expires: datetime.datetime | None = None,
+    user_id: int | None = None,
+    issued_by: int | None = None,
+    lease_seconds: int | None = None,
 ) -> Token:
     """A new token, of which only the hash is kept."""
     token = Token(
@@ -75,6 +78,9 @@ def insert_token(
         experiment_id=experiment_id,
         training_run_id=training_run_id,
         expires=expires,
+        user_id=user_id,
+        issued_by=issued_by,
+        lease_seconds=lease_seconds,
     )
     session.add(token)
     session.flush()
@@ -148,6 +154,11 @@ def now(session: Session) -> datetime.datetime:
     return session.execute(select(func.now())).scalar_one()
 
 
+def later(session: Session, seconds: int) -> datetime.datetime:
+    """The time in so many seconds, by the database's clock."""
+    return now(session) + datetime.timedelta(seconds=seconds)
+
+
 def find_token(session: Session, hash: bytes, key: str | None = None) -> Known | None:
     """The token with this hash.
 
@@ -186,6 +197,59 @@ def get_token(session: Session, token_id: int) -> Token:
     if token is None:
         raise NotFound(f"There is no token {token_id}")
     return token
+
+
+def find_tokens(session: Session, organization_id: int, name: str) -> Sequence[Token]:
+    """The tokens of an organization that `name` may mean: a number, or the characters shown."""
+    # ix_clients_organization_id, ix_tokens_client_id
+    query = (
+        select(Token)
+        .join(Client, Client.id == Token.client_id)
+        .where(Client.organization_id == organization_id)
+    )
+    if name.isascii() and name.isdigit() and len(name) < 19:
+        return session.scalars(query.where(Token.id == int(name))).all()
+    return session.scalars(query.where(Token.prefix == name).limit(2)).all()
+
+
+def listing_of_tokens(client_id: int, reached_by: int | None) -> Select[Token]:
+    """The tokens of a client that still work.
+
+    Args:
+        client_id: whose.
+        reached_by: only this token and those that it made.
+    """
+    query = select(Token).where(
+        Token.client_id == client_id,
+        Token.revoked.is_(None),
+        func.coalesce(Token.expires > func.now(), True),
+    )
+    if reached_by is not None:
+        query = query.where((Token.id == reached_by) | (Token.issued_by == reached_by))
+    return query
+
+
+def listing_of_clients(organization_id: int) -> Select[Client]:
+    """The clients of an organization that are not deleted."""
+    return select(Client).where(Client.organization_id == organization_id, ~Client.deleted)
+
+
+def lock_token(session: Session, token: Token) -> None:
+    """Let nobody else change the token meanwhile, and read it again."""
+    session.refresh(token, with_for_update=True)
+
+
+def update_issuer(session: Session, before: int, after: int) -> None:
+    """Let what one token made count as made by another."""
+    session.execute(update(Token).where(Token.issued_by == before).values(issued_by=after))
+
+
+def revoke_of_user(session: Session, user_id: int, client_id: int | None = None) -> None:
+    """Revoke the tokens of a user: all, or those of one client."""
+    query = update(Token).where(Token.user_id == user_id, Token.revoked.is_(None))
+    if client_id is not None:
+        query = query.where(Token.client_id == client_id)
+    session.execute(query.values(revoked=func.now()))
 
 
 def list_tokens(session: Session, client_id: int | None = None) -> Sequence[Token]:

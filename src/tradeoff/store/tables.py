@@ -1,7 +1,8 @@
 """Every table on one page.
 
     organizations ─< clients ─< tokens ─< idempotency_keys
-                        │
+               │        │  └─< permissions >─ users
+               └────────┼──< users ─< tokens
                         ├──< tags
                         ├──< projects ─< experiments, training_runs ─< run_checkpoints, files
                         └──< experiments ─< suggestions ─< checkpoints
@@ -49,6 +50,8 @@ UNIQUE_OPEN = "ix_suggestions_unique_open"
 UNIQUE_SLUG = "ix_projects_unique_slug"
 #: No two tags of a client have the same name; see `store.tags`.
 UNIQUE_TAG = "ix_tags_unique_name"
+#: No two users of an organization have the same address; see `store.users`.
+UNIQUE_EMAIL = "ix_users_unique_email"
 
 
 EMPTY = text("'{}'::jsonb")
@@ -126,6 +129,52 @@ class Token(Base):
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
     expires: Mapped[datetime.datetime | None]
     revoked: Mapped[datetime.datetime | None]
+    #: Whose it is, when it was made for somebody.
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    #: The token that it was made with; absent for those that the operator made.
+    issued_by: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"), index=True)
+    #: The token that took its place when it was rotated.
+    replaced_by: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"), index=True)
+    #: For how long it is renewed, when it may be.
+    lease_seconds: Mapped[int | None]
+
+
+class User(Base):
+    """A person of an organization."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index(
+            UNIQUE_EMAIL,
+            "organization_id",
+            text("lower(email)"),
+            unique=True,
+            postgresql_where=text("not deleted"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id"), index=True)
+    name: Mapped[str]
+    email: Mapped[str]
+    deleted: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+
+
+class ClientPermission(Base):
+    """What a user may do in a client; the tokens made for them there can do no more."""
+
+    __tablename__ = "permissions"
+    __table_args__ = (
+        CheckConstraint("role in ('read', 'write', 'admin')", name="role"),
+        # One for each; also the foreign key.
+        Index("ix_permissions_unique_user", "user_id", "client_id", unique=True),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    role: Mapped[str]
 
 
 class Tag(Base):

@@ -23,11 +23,13 @@ from tradeoff.api.routes import (
     tags,
     tokens,
     training_runs,
+    users,
 )
 from tradeoff.api.routing import Permission, Route
 
 READ = Permission.READ
 WRITE = Permission.WRITE
+ADMIN = Permission.ADMIN
 
 EXPERIMENT = "/v1/experiments/{experiment}"
 SUGGESTION = EXPERIMENT + "/suggestions/{suggestion}"
@@ -36,6 +38,9 @@ AIEXPERIMENT = "/v1/aiexperiments/{aiexperiment}"
 RUN = "/v1/training_runs/{training_run}"
 QUEUE = EXPERIMENT + "/queued_suggestions"
 CLIENT = "/v1/clients/{client}"
+ORGANIZATION = "/v1/organizations/{organization}"
+TOKEN = "/v1/tokens/{token}"
+USER = "/v1/users/{user}"
 PROJECT = CLIENT + "/projects/{project}"
 OBSERVATION = EXPERIMENT + "/observations/{observation}"
 
@@ -76,7 +81,9 @@ ROUTES = (
     Route("PUT", OBSERVATION, observations.update, WRITE),
     Route("DELETE", OBSERVATION, observations.delete, WRITE),
     Route("GET", EXPERIMENT + "/best_assignments", best_assignments.fetch_list, READ),
-    Route("GET", "/v1/tokens/{token}", tokens.fetch, READ),
+    Route("GET", TOKEN, tokens.fetch, READ),
+    Route("PUT", TOKEN, tokens.update, WRITE),
+    Route("DELETE", TOKEN, tokens.delete, WRITE),
     Route("POST", QUEUE, queued_suggestions.create, WRITE),
     Route("GET", QUEUE, queued_suggestions.fetch_list, READ),
     Route("GET", QUEUE + "/{queued_suggestion}", queued_suggestions.fetch, READ),
@@ -94,8 +101,25 @@ ROUTES = (
     ),
     Route("GET", "/v1/sessions", sessions.fetch, READ),
     Route("GET", "/v1/organizations", organizations.fetch_list, READ),
-    Route("GET", "/v1/organizations/{organization}", organizations.fetch, READ),
+    Route("GET", ORGANIZATION, organizations.fetch, READ),
+    Route("POST", ORGANIZATION + "/clients", clients.create_in_organization, ADMIN),
+    Route("GET", ORGANIZATION + "/clients", clients.fetch_list_of_organization, ADMIN),
+    Route("GET", ORGANIZATION + "/memberships", users.fetch_memberships_of_organization, ADMIN),
+    Route("GET", ORGANIZATION + "/permissions", users.fetch_permissions_of_organization, ADMIN),
+    Route("POST", "/v1/users", users.create, ADMIN),
+    Route("GET", USER, users.fetch, READ, production_only=True),
+    Route("PUT", USER, users.update, WRITE, production_only=True),
+    Route("DELETE", USER, users.delete, ADMIN),
+    Route("GET", USER + "/permissions", users.fetch_permissions, READ, production_only=True),
+    Route("POST", USER + "/permissions", users.create_permission, ADMIN),
+    Route("GET", USER + "/memberships", users.fetch_memberships, READ, production_only=True),
+    Route("POST", "/v1/clients", clients.create, ADMIN),
     Route("GET", CLIENT, clients.fetch, READ),
+    Route("PUT", CLIENT, clients.update, ADMIN),
+    Route("DELETE", CLIENT, clients.delete, ADMIN),
+    Route("GET", CLIENT + "/permissions", clients.fetch_permissions, ADMIN),
+    Route("POST", CLIENT + "/tokens", tokens.create, ADMIN),
+    Route("GET", CLIENT + "/tokens", tokens.fetch_list, READ),
     Route("POST", CLIENT + "/experiments", experiments.create_in_client, WRITE),
     Route("GET", CLIENT + "/experiments", experiments.fetch_list_of_client, READ),
     Route("POST", CLIENT + "/projects", projects.create, WRITE),

@@ -2,12 +2,94 @@
 
 from __future__ import annotations
 
-from tradeoff.api import render
-from tradeoff.api.wire.accounts import Client
+from tradeoff.api import paging, render
+from tradeoff.api.wire.accounts import (
+    Client,
+    ClientCreate,
+    ClientList,
+    ClientUpdate,
+    UserPermission,
+)
+from tradeoff.api.wire.base import Empty
+from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Fetch
-from tradeoff.store import tables
+from tradeoff.service import accounts
+from tradeoff.service.access import Principal
+from tradeoff.store import accounts as stored
+from tradeoff.store import tables, users
+from tradeoff.store.database import Session
 
 
 def fetch(client: tables.Client, query: Fetch) -> Client:
     """Fetch your client."""
     return render.client(client)
+
+
+def create(session: Session, principal: Principal, body: ClientCreate) -> Client:
+    """Create a client in your organization.
+
+    It has no tokens yet. Needs the role admin.
+    """
+    return _create(session, principal.organization_id, body)
+
+
+def create_in_organization(
+    session: Session, organization: tables.Organization, body: ClientCreate
+) -> Client:
+    """Create a client in an organization.
+
+    It has no tokens yet. Needs the role admin.
+    """
+    return _create(session, organization.id, body)
+
+
+def fetch_list_of_organization(
+    session: Session, organization: tables.Organization, query: ClientList
+) -> Pagination[Client]:
+    """List the clients of an organization.
+
+    Needs the role admin.
+    """
+    page = paging.fetch(
+        session,
+        stored.listing_of_clients(organization.id),
+        query,
+        id_column=tables.Client.id.expression,
+    )
+    return paging.envelope(page, render.client)
+
+
+def update(client: tables.Client, body: ClientUpdate) -> Client:
+    """Rename a client.
+
+    Needs the role admin.
+    """
+    if "name" in body.model_fields_set:
+        accounts.rename_client(client, body.name)
+    return render.client(client)
+
+
+def delete(client: tables.Client, query: Fetch) -> Empty:
+    """Delete a client.
+
+    Its tokens end at once, and nothing of it is shown any more. Needs the role admin.
+    """
+    accounts.delete_client(client)
+    return Empty()
+
+
+def fetch_permissions(
+    session: Session, client: tables.Client, query: Fetch
+) -> Pagination[UserPermission]:
+    """List who may do what in a client.
+
+    Needs the role admin.
+    """
+    found = users.list_permissions(session, client.organization_id, client_id=client.id)
+    return paging.whole([render.permission(*each) for each in found])
+
+
+def _create(session: Session, organization_id: int, body: ClientCreate) -> Client:
+    return render.client(
+        accounts.add_client(session, organization_id=organization_id, name=body.name)
+    )

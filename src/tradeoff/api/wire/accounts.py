@@ -1,24 +1,51 @@
-"""Tokens and clients on the wire."""
+"""Tokens, clients and organizations on the wire."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from tradeoff.api.wire.base import Answer, Create
+from tradeoff.api.wire.base import Answer, Create, Flag, Id, Request
+from tradeoff.api.wire.queries import ListingById
+from tradeoff.service import access
+from tradeoff.spec.values import Name, shown
+
+Role = Literal["read", "write", "admin"]
+#: So many characters of a token are no secret.
+SHOWN_LENGTH = len(access.TOKEN_PREFIX) + access.SHOWN_LENGTH
+#: A year; a token for longer has no end at all.
+MAX_LEASE_SECONDS = 366 * 86_400
+
+
+def check_lease(value: Any) -> int:
+    """How long a token lives, in seconds.
+
+    Raises:
+        ValueError: outside one minute to a year.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or value != int(value) or not 60 <= value <= MAX_LEASE_SECONDS:
+        raise ValueError(
+            f"must be a whole number of seconds from 60 to {MAX_LEASE_SECONDS}, not {shown(value)}"
+        )
+    return int(value)
 
 
 class Token(Answer):
     """A key to this API."""
 
     object: Literal["token"] = "token"
+    id: str
+    """Its number, to name it without its secret."""
     token: str
-    """The secret that the request carried."""
+    """The secret: of the token that the request carries, and of a new one, this once. Of any other
+    only the first characters are known; they name it in addresses as well as its number does."""
     token_type: Literal["client-api", "client-dev", "guest"]
     client: str
     organization: str | None
     user: str | None = None
+    """Whose it is, if it was made for somebody."""
     experiment: str | None
     """The one experiment that the token reaches, if it is bound to one."""
     training_run: str | None
@@ -26,15 +53,64 @@ class Token(Answer):
     all_experiments: bool
     development: bool
     permissions: Literal["read", "write"]
+    role: Role
+    """`admin` may also administer the organization's clients, users and tokens."""
+    name: str | None
+    """What it was called, to tell tokens apart."""
     scope: Literal["all_endpoints", "shared_experiment"]
+    created: int
     expires: int | None
+    """When it ends, if it does."""
     lease_length: int | None = None
+    """For so many seconds it is renewed, if it may be."""
+
+    def without_secrets(self) -> Token:
+        """The same, with the first characters of the secret alone."""
+        return self.model_copy(update={"token": self.token[:SHOWN_LENGTH]})
 
 
 class GuestTokenCreate(Create):
     """Nothing is to be said about a guest token."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
+
+class TokenCreate(Create):
+    """A new token of a client."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"role": "write", "name": "gpu fleet"}]}
+    )
+
+    role: Role = "write"
+    """What it may do: `read`; `write`, which is the default; `admin`."""
+    name: Name | None = None
+    """To tell tokens apart."""
+    experiment: Id | None = None
+    """The one experiment that it shall reach."""
+    user: Id | None = None
+    """Whose it shall be; their role in the client must be as much."""
+    development: Flag = False
+    """It makes and reaches development experiments only, whose suggestions are random."""
+    lease_length: Annotated[int, BeforeValidator(check_lease)] | None = None
+    """It ends after so many seconds, unless it is renewed; without, it has no end."""
+
+
+class TokenUpdate(Request):
+    """What to do with a token."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"token": "rotate"}]})
+
+    token: Literal["rotate"] | None = None
+    """`rotate` gives a new token in its place; this one ends in 24 hours."""
+    expires: Literal["renew"] | None = None
+    """`renew` lets it live for its lease from now on."""
+    lasts_forever: Flag | None = None
+    """`true` takes its end away, `false` gives it back to one that has a lease."""
+
+
+class TokenList(ListingById):
+    """Which tokens are listed."""
 
 
 class Organization(Answer):
@@ -74,12 +150,170 @@ class Client(Answer):
     client_security: ClientSecurity = ClientSecurity()
 
 
+def check_security(value: Any) -> dict[str, Any]:
+    """Who sees what inside a client: everybody everything, for now.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"must be an object, not {shown(value)}")
+    allowed = value.get("allow_users_to_see_experiments_by_others", True)
+    if allowed is not True:
+        raise ValueError(
+            "allow_users_to_see_experiments_by_others: must be true: what belongs to a client is "
+            f"seen with each of its tokens, not {shown(allowed)}"
+        )
+    unknown = set(value) - {"allow_users_to_see_experiments_by_others", "object"}
+    if unknown:
+        raise ValueError(f"unknown key {shown(min(unknown))}")
+    return value
+
+
+Security = Annotated[
+    dict[str, Any], BeforeValidator(check_security, json_schema_input_type=dict[str, bool])
+]
+
+
+class ClientCreate(Create):
+    """A new client of your organization."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "robotics"}]})
+
+    name: Name
+    """What to call the team, 1 to 100 characters."""
+    client_security: Security | None = None
+    """`allow_users_to_see_experiments_by_others`, which is `true`."""
+
+
+class ClientUpdate(Request):
+    """What to change; a key that is absent leaves its part as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "robotics and vision"}]})
+
+    name: Name = ""
+    """What to call the team."""
+    client_security: Security | None = None
+    """`allow_users_to_see_experiments_by_others`, which is `true`."""
+
+
+class ClientList(ListingById):
+    """Which clients are listed."""
+
+
+def check_email(value: Any) -> str:
+    """An address, as far as can be told by looking at it.
+
+    Raises:
+        ValueError: when it can be none.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    name, _, host = text.partition("@")
+    if not name or not host or "@" in host or len(text) > 254 or not text.isprintable():
+        raise ValueError(f"must be an address such as 'ada@example.com', not {shown(value)}")
+    if " " in text:
+        raise ValueError(f"must not contain spaces: {shown(value)}")
+    return text
+
+
+class User(Answer):
+    """A person of an organization."""
+
+    object: Literal["user"] = "user"
+    id: str
+    name: str
+    email: str
+    created: int
+    deleted: bool = False
+    has_verified_email: bool = False
+    show_welcome: bool = False
+    planned_usage: str | None = None
+
+
 class Session(Answer):
-    """Who is asking: the token that the request carries, and its client."""
+    """Who is asking: the token that the request carries, its client, and whose it is."""
 
     object: Literal["session"] = "session"
     api_token: Token
     client: Client
-    user: None = None
+    user: User | None = None
     code: None = None
     needs_password_reset: bool = False
+
+
+class UserCreate(Create):
+    """A new user of your organization."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Ada", "email": "ada@example.com", "role": "write"}]
+        }
+    )
+
+    name: Name
+    """1 to 100 characters."""
+    email: Annotated[str, BeforeValidator(check_email)]
+    """Once in an organization; no mail is ever sent to it."""
+    role: Role = "write"
+    """What the user may do in your client: `read`; `write`, which is the default; `admin`."""
+    password: str | None = None
+    """Refused: nobody signs in with a password here."""
+
+    @model_validator(mode="after")
+    def _refuse_password(self) -> UserCreate:
+        if self.password is not None:
+            raise ValueError(
+                "password: there are no passwords here; leave it out, and create a token for the "
+                "user"
+            )
+        return self
+
+
+class UserUpdate(Request):
+    """What to change; a key that is absent leaves its part as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Ada L."}]})
+
+    name: Name = ""
+    """1 to 100 characters."""
+    email: Annotated[str, BeforeValidator(check_email)] = ""
+    """Once in an organization."""
+
+
+class UserList(ListingById):
+    """Which users are listed."""
+
+
+class PermissionCreate(Request):
+    """What a user may do in a client of your organization."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"client": "12", "role": "read"}]})
+
+    client: Id
+    """Where."""
+    role: Role | None
+    """`read`, `write`, `admin`, or `null` for nothing. Less than before ends the tokens that the
+    user has there."""
+
+
+class UserPermission(Answer):
+    """What a user may do in a client."""
+
+    object: Literal["permission"] = "permission"
+    client: Client
+    user: User
+    role: Role
+    can_read: bool
+    can_write: bool
+    can_admin: bool
+    can_see_experiments_by_others: bool = True
+    is_owner: bool = False
+
+
+class Membership(Answer):
+    """That a user belongs to an organization."""
+
+    object: Literal["membership"] = "membership"
+    organization: str
+    user: User
+    type: Literal["member"] = "member"

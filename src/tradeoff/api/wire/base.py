@@ -40,6 +40,10 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
+    def without_secrets(self) -> Answer:
+        """What may be kept of this answer for a retry: a secret is given once, and never stored."""
+        return self
+
 
 class Empty(Answer):
     """Nothing more to say."""
