@@ -16,7 +16,7 @@ OLD_TOKEN = (
 
 
 def test_users_come_to_a_used_database(empty_url: str) -> None:
-    upgrade_to(empty_url, "0010")
+    upgrade_to(empty_url, "0013")
     make_old_experiment(empty_url)
     run(empty_url, OLD_TOKEN, b"old")
 
