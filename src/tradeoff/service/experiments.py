@@ -164,6 +164,19 @@ def _search_anew(session: Session, experiment: tables.Experiment, before: Experi
         queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
 
 
+def forget_model(session: Session, experiment: tables.Experiment) -> None:
+    """Let the model be fitted anew, from nothing but the observations.
+
+    Raises:
+        BadInput: when the experiment is deleted.
+    """
+    experiments.lock(session, experiment)
+    access.require_active(experiment)
+    experiments.forget_fit(session, experiment)
+    if suggestions.is_modelled(experiment):
+        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
+
+
 def delete(
     session: Session, experiment: tables.Experiment, *, include_content: bool = False
 ) -> None:

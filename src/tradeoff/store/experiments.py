@@ -186,9 +186,14 @@ def advance_design(session: Session, experiment_id: int, count: int) -> int:
 
 
 def forget_model(session: Session, experiment: Experiment) -> None:
+    """As `forget_fit`, and what was to be served again as well."""
+    suggestions.delete_queued(session, experiment.id)
+    forget_fit(session, experiment)
+
+
+def forget_fit(session: Session, experiment: Experiment) -> None:
     """Drop what was computed for this locked experiment, a refresh that is at work included."""
     suggestions.delete_ready(session, experiment.id)
-    suggestions.delete_queued(session, experiment.id)
     experiment.engine_state = None
     experiment.fit_epoch += 1
     session.flush()

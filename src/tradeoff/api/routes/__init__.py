@@ -8,6 +8,7 @@ from __future__ import annotations
 from tradeoff.api.routes import (
     aiexperiments,
     best_assignments,
+    best_practices,
     checkpoints,
     clients,
     experiments,
@@ -92,6 +93,9 @@ ROUTES = (
     Route("GET", EXPERIMENT + "/metric_importances", importances.fetch_list, READ),
     Route("PUT", EXPERIMENT + "/metric_importances", importances.refresh, WRITE),
     Route("GET", EXPERIMENT + "/importances", importances.fetch, READ),
+    Route("GET", EXPERIMENT + "/best_practices", best_practices.fetch, READ),
+    Route("GET", EXPERIMENT + "/best_training_runs", training_runs.fetch_best_of_experiment, READ),
+    Route("DELETE", EXPERIMENT + "/hyperparameters", experiments.forget_model, WRITE),
     Route(
         "POST",
         EXPERIMENT + "/tokens",

@@ -16,6 +16,7 @@ from tradeoff.api.wire.experiments import (
     ExperimentUpdate,
 )
 from tradeoff.api.wire.pagination import Pagination
+from tradeoff.api.wire.queries import Query
 from tradeoff.errors import Moved
 from tradeoff.service import access, experiments, run_progress
 from tradeoff.service.access import Principal
@@ -137,6 +138,15 @@ def delete(session: Session, experiment: tables.Experiment, query: ExperimentDel
     It leaves the lists and takes no more work; setting its `state` to `active` brings it back.
     """
     experiments.delete(session, experiment, include_content=query.include_runs)
+    return Empty()
+
+
+def forget_model(session: Session, experiment: tables.Experiment, query: Query) -> Empty:
+    """Forget what the model has learnt to be like.
+
+    It is fitted from nothing to the observations, which stay; the next suggestions wait for it.
+    """
+    experiments.forget_model(session, experiment)
     return Empty()
 
 

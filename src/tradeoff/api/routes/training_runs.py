@@ -152,6 +152,16 @@ def fetch_best(
     return paging.envelope(page, render.training_run)
 
 
+def fetch_best_of_experiment(
+    session: Session, experiment: tables.Experiment, query: BestRunList
+) -> Pagination[TrainingRun]:
+    """List the best training runs of an experiment of either kind.
+
+    Those whose observations are the best assignments; what was reported without a run has none.
+    """
+    return fetch_best(session, experiment, query)
+
+
 def update(
     session: Session, training_run: tables.TrainingRun, body: TrainingRunUpdate
 ) -> TrainingRun:
