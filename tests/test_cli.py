@@ -61,7 +61,7 @@ def test_help_teaches_and_answers_at_once() -> None:
 
 def test_help_imports_no_heavy_room() -> None:
     code = (
-        "import sys; from tradeoff import cli;"
+        "import sys; from tradeoff.cli import main;"
         "print([m for m in ('sqlalchemy', 'fastapi', 'torch', 'numpy', 'pydantic')"
         " if m in sys.modules])"
     )
@@ -72,8 +72,8 @@ def test_help_imports_no_heavy_room() -> None:
 
 
 COMMANDS = """\
-up, api, worker, migrate, demo, doctor, experiments, frontier, resend, client create, client list,
-token create, token list, token revoke, db stop, db url"""
+up, api, worker, migrate, demo, doctor, experiments, frontier, resend,
+client create, client list, token create, token list, token rotate, token revoke, db stop, db url"""
 
 
 @pytest.mark.parametrize("command", COMMANDS.replace("\n", " ").split(", "))
@@ -138,6 +138,23 @@ def test_revoked_token_is_refused_and_listed_as_such(run: Run, database: Databas
     assert "Traceback" not in again.stderr
     with database.transaction() as session, pytest.raises(Exception, match="revoked"):
         access.authenticate(session, secret)
+
+
+def test_rotated_token_goes_on_for_a_day_beside_the_new_one(run: Run, database: Database) -> None:
+    old = json.loads(run("client", "create", "robotics").stdout)["tokens"]["api"]
+    listed = json.loads(run("token", "list").stdout)
+    token = next(entry for entry in listed if not entry["development"])
+
+    new = run("token", "rotate", token["id"]).stdout.strip()
+
+    with database.transaction() as session:
+        assert access.authenticate(session, new).role == "write"
+        assert access.authenticate(session, old).role == "write"
+    ending = {entry["id"]: entry["expires"] for entry in json.loads(run("token", "list").stdout)}
+    assert ending[token["id"]] is not None
+    again = run("token", "rotate", token["id"])
+    assert again.returncode == 1
+    assert "rotated already" in again.stderr
 
 
 def test_unknown_client_is_an_error_that_names_those_there_are(run: Run) -> None:

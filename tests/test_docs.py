@@ -27,7 +27,7 @@ import pytest
 import typer.main
 
 from tests.conftest import LiveServer
-from tradeoff import cli
+from tradeoff.cli import main as commands
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -216,7 +216,7 @@ def check_command(command: str, *, in_passing: bool = False) -> None:
 
 def check_tradeoff(arguments: list[str], *, in_passing: bool = False) -> None:
     """Let the command line parse the arguments, without doing anything."""
-    command: Any = typer.main.get_command(cli.app)
+    command: Any = typer.main.get_command(commands.app)
     context = command.make_context("tradeoff", list(arguments))
     while arguments and hasattr(command, "resolve_command"):
         name, command, arguments = command.resolve_command(context, arguments)

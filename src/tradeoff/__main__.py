@@ -21,9 +21,9 @@ def main() -> None:
             "    pip install 'tradeoff[all]'      workers and the demo as well\n"
             "Here it knows one command: tradeoff resend"
         )
-    from tradeoff import cli  # noqa: PLC0415  # only where typer is installed
+    from tradeoff.cli import main as commands  # noqa: PLC0415  # only where typer is installed
 
-    cli.main()
+    commands.main()
 
 
 if __name__ == "__main__":

@@ -62,8 +62,15 @@ def create(
     return token, secret
 
 
-def rotate(session: Session, principal: Principal, token: tables.Token) -> tuple[tables.Token, str]:
+def rotate(
+    session: Session, principal: Principal | None, token: tables.Token
+) -> tuple[tables.Token, str]:
     """A new token that takes the place of this one, which ends in a day.
+
+    Args:
+        session: to work in.
+        principal: who asks for it; `None` for the operator.
+        token: the one to replace.
 
     Returns:
         The new token and its secret: to be shown now, since only its hash is kept.
@@ -145,11 +152,15 @@ def delete(session: Session, principal: Principal, token: tables.Token) -> None:
     _note("a token was revoked", principal, token)
 
 
-def _note(event: str, principal: Principal, token: tables.Token) -> None:
+def _note(event: str, principal: Principal | None, token: tables.Token) -> None:
     """Write down who did it."""
     logger.info(
         event,
-        extra={"token": token.id, "client": token.client_id, "by_token": principal.token_id},
+        extra={
+            "token": token.id,
+            "client": token.client_id,
+            "by_token": principal and principal.token_id,
+        },
     )
 
 
