@@ -72,7 +72,7 @@ def test_help_imports_no_heavy_room() -> None:
 
 
 COMMANDS = """\
-up, api, worker, migrate, demo, doctor, experiments, frontier, resend,
+up, api, worker, migrate, demo, doctor, experiments, frontier, import, export, resend,
 client create, client list, token create, token list, token rotate, token revoke, db stop, db url"""
 
 

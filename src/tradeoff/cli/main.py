@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from tradeoff import __version__, errors
-from tradeoff.cli import people
+from tradeoff.cli import moving, people
 from tradeoff.cli.frame import (
     DataDir,
     Json,
@@ -38,6 +38,7 @@ efficient frontier.
     tradeoff up                          everything on this machine; Ctrl-C stops it
     tradeoff experiments                 in another terminal: what is there
     tradeoff frontier 1                  the best compromises found so far
+    tradeoff import FILE                 bring what was tried before, such as SigOpt's CSV
 
 [bold]On many machines[/bold] (each with TRADEOFF_DATABASE_URL set to one Postgres)
 
@@ -67,6 +68,8 @@ for group in (people.clients, people.tokens, databases):
 app.add_typer(people.clients, name="client")
 app.add_typer(people.tokens, name="token")
 app.add_typer(databases, name="db")
+app.command("import")(moving.import_file)
+app.command("export")(moving.export)
 
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")]

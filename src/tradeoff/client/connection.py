@@ -115,6 +115,7 @@ class Client:
         worker_id: str | None = None,
         within_seconds: float | None = None,
         keep: bool = False,
+        key: str | None = None,
     ) -> dict[str, Any]:
         """Send one request, again and again if need be, and give the answer's JSON.
 
@@ -126,6 +127,8 @@ class Client:
             worker_id: the worker whose leases this call renews, if not that of the client.
             within_seconds: give up after so long, instead of `retry_seconds`.
             keep: it carries a result: kept on disk from its first failed try until it is stored.
+            key: its `Idempotency-Key`, for who may send the same again after a restart; else a new
+                one.
 
         Raises:
             ConnectionFailed: when the server could not be reached for so long.
@@ -137,7 +140,7 @@ class Client:
             method=method,
             path=path,
             body=content or "",
-            key="" if method == "GET" else uuid.uuid4().hex,
+            key="" if method == "GET" else key or uuid.uuid4().hex,
             api_url=self.api_url,
             when=time.time(),
             token_mark=self.token_mark,

@@ -1,0 +1,133 @@
+"""What the columns of a table of observations mean.
+
+SigOpt's export has `parameter-NAME`, `conditional-NAME`, `value-NAME` (or `value`),
+`value_stddev-NAME`, `task_name`, `task_cost`, `failed`, `created`, `metadata-KEY` and `id`. Plain
+names of parameters and metrics are understood as well, where it is known that they are some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "parameter", "value", "stddev", "metadata", "failed", "failure_kind", "status", "created",
+    "task", "id", "ignore",
+]  # fmt: skip
+
+#: Prefixes with the name behind a dash or a dot, longest first.
+PREFIXES: dict[str, Kind] = {
+    "value_stddev": "stddev",
+    "conditional": "parameter",
+    "assignments": "parameter",
+    "parameter": "parameter",
+    "metadata": "metadata",
+    "stddev": "stddev",
+    "metric": "value",
+    "value": "value",
+}
+#: Whole names. A metric may have none, and then its value is in `value`.
+PLAIN: dict[str, Kind] = {
+    "value": "value",
+    "value_stddev": "stddev",
+    "failed": "failed",
+    "failure_kind": "failure_kind",
+    "status": "status",
+    "state": "status",
+    "created": "created",
+    "task": "task",
+    "task_name": "task",
+    "id": "id",
+    "task_cost": "ignore",
+    "suggestion": "ignore",
+    "experiment": "ignore",
+    "user": "ignore",
+}
+#: What may be said about a column by hand.
+SAID: dict[str, Kind] = {
+    "parameter": "parameter",
+    "metric": "value",
+    "value": "value",
+    "stddev": "stddev",
+    "metadata": "metadata",
+    "failed": "failed",
+    "created": "created",
+    "task": "task",
+    "id": "id",
+    "ignore": "ignore",
+}
+
+
+class TableError(Exception):
+    """A table cannot be imported; the message says where and why."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column holds: of what kind, and of which parameter, metric or key."""
+
+    kind: Kind
+    name: str = ""
+
+
+def understand(
+    header: Sequence[str],
+    said: Mapping[str, str],
+    parameters: Collection[str] = (),
+    metrics: Collection[str] = (),
+) -> list[Column]:
+    """What each column means.
+
+    Args:
+        header: the names of the columns.
+        said: by hand, `{column: "parameter:NAME"}`; it wins.
+        parameters: those that the experiment has, if that is known.
+        metrics: likewise.
+
+    Raises:
+        TableError: when one is not understood, two mean the same, or `said` names none.
+    """
+    missing = sorted(set(said) - set(header))
+    if missing:
+        raise TableError(f"--map names the column {missing[0]!r}; there are {', '.join(header)}")
+    found = [
+        _said(name, said[name]) if name in said else _guess(name, parameters, metrics)
+        for name in header
+    ]
+    unknown = [name for name, column in zip(header, found, strict=True) if column is None]
+    if unknown:
+        raise TableError(
+            f"line 1: what is in the column {unknown[0]!r}? Say it with "
+            f"--map '{unknown[0]}=parameter:NAME' (or metric:NAME, stddev:NAME, metadata:KEY, "
+            f"failed, created, task, id, ignore)"
+        )
+    columns = [column for column in found if column is not None]
+    seen: dict[Column, str] = {}
+    for name, column in zip(header, columns, strict=True):
+        if column.kind != "ignore" and column in seen:
+            raise TableError(f"line 1: {seen[column]!r} and {name!r} mean the same")
+        seen[column] = name
+    return columns
+
+
+def _said(column: str, meaning: str) -> Column:
+    word, _, name = meaning.partition(":")
+    if word not in SAID:
+        raise TableError(f"--map {column}: must be one of {', '.join(SAID)}, not {word!r}")
+    return Column(SAID[word], name)
+
+
+def _guess(name: str, parameters: Collection[str], metrics: Collection[str]) -> Column | None:
+    """The meaning of a column by its name; what the experiment calls so goes first."""
+    if name in parameters:
+        return Column("parameter", name)
+    if name in metrics:
+        return Column("value", name)
+    if name in PLAIN:
+        return Column(PLAIN[name])
+    for prefix, kind in PREFIXES.items():
+        if name.startswith((f"{prefix}-", f"{prefix}.")):
+            return Column(kind, name[len(prefix) + 1 :])
+    metric = name.removesuffix("_stddev")
+    return Column("stddev", metric) if metric != name and metric in metrics else None

@@ -1,0 +1,345 @@
+"""Import and export of observations, through the API."""
+
+from __future__ import annotations
+
+import hashlib
+import json as jsons
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tradeoff import Client
+from tradeoff.cli import tables
+from tradeoff.cli.columns import TableError
+from tradeoff.cli.frame import DataDir, Url, fail, open_client, print_json
+from tradeoff.client import errors as client_errors
+
+#: So many observations go in one request: each is stored as a whole or not at all.
+BATCH = 500
+#: What of an experiment's description another one can be made of.
+DEFINING = (
+    "name", "type", "parameters", "metrics", "observation_budget", "parallel_bandwidth",
+    "num_solutions", "conditionals", "linear_constraints", "tasks", "metadata",
+)  # fmt: skip
+Body = dict[str, Any]
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(help="CSV, or JSON of `tradeoff export`.")],
+    experiment: Annotated[
+        int | None,
+        typer.Option(help="Import into this one. Default: a new one.", show_default=False),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the new experiment. Default: the definition's, or the file's.",
+            show_default=False,
+        ),
+    ] = None,
+    definition: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON that describes the new experiment. Default: worked out from the data.",
+            show_default=False,
+        ),
+    ] = None,
+    minimize: Annotated[
+        list[str] | None,
+        typer.Option(help="A metric to minimize; others are maximized.", show_default=False),
+    ] = None,
+    map: Annotated[  # the option is called so
+        list[str] | None,
+        typer.Option(
+            help="What a column is: 'COLUMN=parameter:NAME', metric:NAME, stddev:NAME, "
+            "metadata:KEY, failed, created, task, id, ignore.",
+            show_default=False,
+        ),
+    ] = None,
+    empty_as_failed: Annotated[
+        bool, typer.Option("--empty-as-failed", help="Rows without any value are failures.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and store nothing.")
+    ] = False,
+    url: Url = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Import observations: SigOpt's CSV export, any CSV, or JSON of `tradeoff export`.
+
+    The columns of SigOpt's export are understood; so are plain names of parameters and metrics.
+    Everything is checked before anything is stored, and an import that broke off can be repeated:
+    what is there already is left out.
+
+    Examples:
+        tradeoff import experiment_421_observations.csv --minimize inference_time --dry-run
+
+        tradeoff import trials.csv --experiment 7 --map 'acc=metric:accuracy' --map 'note=ignore'
+    """
+    try:
+        with open_client(url, data_dir) as client:
+            done = _import(
+                client,
+                file,
+                experiment=experiment,
+                name=name,
+                definition=definition,
+                minimize=minimize or [],
+                said=_said(map or []),
+                empty_as_failed=empty_as_failed,
+                dry_run=dry_run,
+            )
+    except TableError as error:
+        fail(f"{file}: {error}")
+    print_json(done)
+
+
+def export(
+    experiment: Annotated[int, typer.Argument(help="Id of the experiment.")],
+    url: Url = None,
+    data_dir: DataDir = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="JSON, with the experiment itself, instead of CSV.")
+    ] = False,
+) -> None:
+    """Print the observations of an experiment as CSV; `tradeoff import` takes it back.
+
+    The columns are those of SigOpt's export.
+
+    Examples:
+        tradeoff export 7 > seven.csv
+
+        tradeoff export 7 --json > seven.json
+    """
+    with open_client(url, data_dir) as client:
+        described = _fetch(client, experiment)
+        found = list(_observations(client, experiment))
+    if json:
+        print_json({"experiment": described, "observations": found})
+    else:
+        sys.stdout.write(tables.write(described, found))
+
+
+# --- The import, step by step --------------------------------------------------------------------
+
+
+def _import(
+    client: Client,
+    file: Path,
+    *,
+    experiment: int | None,
+    name: str | None,
+    definition: Path | None,
+    minimize: Sequence[str],
+    said: Mapping[str, str],
+    empty_as_failed: bool,
+    dry_run: bool,
+) -> Body:
+    raw = _read(file)
+    exported = _exported(raw)
+    described: Body | None = None
+    if experiment is not None:
+        described = _fetch(client, experiment)
+    elif definition is not None or exported is not None:
+        given = _json(definition) if definition is not None else (exported or {})["experiment"]
+        described = _definition(given, name)
+    if exported is not None:
+        assert described is not None
+        mark = hashlib.sha256(raw).hexdigest()[:12]
+        bodies = _reports(exported["observations"], mark)
+    else:
+        parameters, metrics = _names(described)
+        table = tables.parse(raw, said, parameters=parameters, metrics=metrics)
+        if described is None:
+            described = tables.define(table, name=name or file.stem, minimize=minimize)
+        mark = table.mark
+        bodies = [
+            (f"line {row.line}", body)
+            for row in table.rows
+            if (body := tables.observe(row, described, mark, empty_as_failed=empty_as_failed))
+        ]
+    done: Body = {"experiment": experiment, "rows": len(bodies), "dry_run": dry_run}
+    if experiment is None and dry_run:
+        return done | {"would_create": described} | _counted(bodies, 0)
+    if experiment is None:
+        experiment = _create(client, described, mark)
+    new = _leave_out_known(client, experiment, bodies)
+    _send(client, experiment, new, dry_run=True)
+    if not dry_run:
+        _send(client, experiment, new, dry_run=False)
+    return done | {"experiment": experiment} | _counted(new, len(bodies) - len(new))
+
+
+def _counted(bodies: Sequence[tuple[str, Body]], known: int) -> Body:
+    failed = sum(bool(body.get("failed")) for _, body in bodies)
+    return {"imported": len(bodies), "failed": failed, "there_already": known}
+
+
+def _create(client: Client, described: Body, mark: str) -> int:
+    """The new experiment, the same one when the import is repeated."""
+    text = jsons.dumps(described, sort_keys=True)
+    key = f"import-{mark}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    made = client.request("POST", "/experiments", body=described, key=key)
+    return int(made["id"])
+
+
+def _leave_out_known(
+    client: Client, experiment: int, bodies: Sequence[tuple[str, Body]]
+) -> list[tuple[str, Body]]:
+    """Those that an earlier import has not brought."""
+    known = {_origin(each) for each in _observations(client, experiment)}
+    return [(where, body) for where, body in bodies if _origin(body) not in known]
+
+
+def _origin(observation: Mapping[str, Any]) -> tuple[str, str]:
+    """Where an observation came from, and what it tried: two files may number theirs alike."""
+    assigned = {
+        name: value if isinstance(value, str) else float(value)
+        for name, value in observation["assignments"].items()
+    }
+    origin = (observation.get("metadata") or {}).get(tables.ORIGIN)
+    return str(origin), jsons.dumps(assigned, sort_keys=True)
+
+
+def _send(
+    client: Client, experiment: int, bodies: Sequence[tuple[str, Body]], *, dry_run: bool
+) -> None:
+    path = f"/experiments/{experiment}/observations/batch"
+    for start in range(0, len(bodies), BATCH):
+        part = bodies[start : start + BATCH]
+        body: Body = {"observations": [each for _, each in part]}
+        if dry_run:
+            body["dry_run"] = True
+        # The same rows under the same key: who repeats an import brings none of them twice.
+        text = path + jsons.dumps(body, sort_keys=True)
+        key = f"import-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+        try:
+            client.request("POST", path, body=body, key=None if dry_run else key)
+        except client_errors.BadRequest as error:
+            raise TableError(_where(error.message, part)) from error
+        done = f"{start + len(part)} of {len(bodies)}"
+        print(f"{'checked' if dry_run else 'stored'} {done}", file=sys.stderr, flush=True)
+
+
+def _where(message: str, part: Sequence[tuple[str, Body]]) -> str:
+    """An error of the server, with the line of the file in place of the index in the batch."""
+    found = re.match(r"observations\[(\d+)\][.:]? ?", message)
+    if found is None:
+        return message
+    return f"{part[int(found[1])][0]}: {message[found.end() :]}"
+
+
+def _fetch(client: Client, experiment: int) -> Body:
+    try:
+        return client.request("GET", f"/experiments/{experiment}")
+    except client_errors.ApiError as error:
+        if error.status_code != 301:
+            raise
+        return client.request("GET", f"/aiexperiments/{experiment}")
+
+
+def _observations(client: Client, experiment: int) -> Iterator[Body]:
+    """All observations, oldest first."""
+    found = client.experiments(experiment).observations().fetch(ascending=True, limit=1000)
+    for each in found.iterate_pages():
+        yield each.to_json()
+
+
+# --- What the files say --------------------------------------------------------------------------
+
+
+def _said(options: Sequence[str]) -> dict[str, str]:
+    said = {}
+    for option in options:
+        column, equals, meaning = option.rpartition("=")
+        if not equals or not column:
+            raise TableError(f"--map must be 'COLUMN=MEANING', not {option!r}")
+        said[column] = meaning
+    return said
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TableError(f"cannot be read: {error.strerror}") from error
+
+
+def _json(path: Path) -> Body:
+    try:
+        found = jsons.loads(_read(path))
+    except ValueError as error:
+        raise TableError(f"{path} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise TableError(f"{path} must hold an object that describes an experiment")
+    return found
+
+
+def _exported(raw: bytes) -> Body | None:
+    """What `tradeoff export --json` wrote; `None` when it is something else."""
+    if not raw.lstrip().startswith(b"{"):
+        return None
+    try:
+        found = jsons.loads(raw)
+    except ValueError as error:
+        raise TableError(f"is no JSON: {error}") from error
+    if not isinstance(found.get("experiment"), dict) or not isinstance(
+        found.get("observations"), list
+    ):
+        raise TableError("has no keys experiment and observations, as `tradeoff export` writes")
+    return dict(found)
+
+
+def _definition(given: Body, name: str | None) -> Body:
+    """What to create an experiment with, from what was fetched of another one."""
+    kept = {key: given[key] for key in DEFINING if given.get(key) not in (None, [])}
+    if "observation_budget" not in kept and given.get("budget") is not None:
+        kept["observation_budget"] = given["budget"]
+    if "parameters" not in kept or "metrics" not in kept:
+        raise TableError("the experiment's definition needs parameters and metrics")
+    kept["name"] = name or kept.get("name") or "imported"
+    cleaned = _without_kinds(kept)
+    assert isinstance(cleaned, dict)
+    return cleaned
+
+
+def _without_kinds(part: Any) -> Any:
+    """JSON without the `object` that answers carry, and without nulls."""
+    if isinstance(part, dict):
+        return {
+            key: _without_kinds(value)
+            for key, value in part.items()
+            if key != "object" and value is not None
+        }
+    return [_without_kinds(each) for each in part] if isinstance(part, list) else part
+
+
+def _names(described: Body | None) -> tuple[list[str], list[str]]:
+    if described is None:
+        return [], []
+    parameters = [each["name"] for each in described["parameters"]]
+    parameters += [each["name"] for each in described.get("conditionals") or []]
+    return parameters, [each.get("name") or "" for each in described["metrics"]]
+
+
+def _reports(observations: Sequence[Body], mark: str) -> list[tuple[str, Body]]:
+    """The observations of an export as bodies; without those that nothing is learnt from."""
+    found = []
+    for index, each in enumerate(observations):
+        if each.get("failure_kind") == "transient":
+            continue
+        body: Body = {"assignments": each["assignments"]}
+        if each.get("failed"):
+            body["failed"] = True
+        else:
+            body["values"] = _without_kinds(each["values"])
+        body["metadata"] = {**(each.get("metadata") or {})}
+        body["metadata"].setdefault(tables.ORIGIN, str(each.get("id") or f"{mark} {index}"))
+        if each.get("task"):
+            body["task"] = _without_kinds(each["task"])["name"]
+        found.append((f"observations[{index}]", body))
+    return found
