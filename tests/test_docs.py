@@ -175,6 +175,25 @@ def test_every_route_has_its_curl_line() -> None:
         )
 
 
+def test_the_table_for_users_of_sigopt_names_every_endpoint() -> None:
+    from tradeoff.api import routes
+
+    listed: dict[str, set[str]] = {}
+    table = (ROOT / "docs" / "migrating-from-sigopt.md").read_text()
+    for paths, methods, state in re.findall(r"^\| (`/.+) \| (.+) \| (.+) \|$", table, re.MULTILINE):
+        for path in re.findall(r"`([^`]+)`", paths):
+            shape = re.sub(r"/[A-Z](?=/|$)", "/*", path)
+            assert shape not in listed, f"{path} is there twice"
+            listed[shape] = set() if state.startswith("left out") else set(methods.split(", "))
+
+    served: dict[str, set[str]] = {}
+    for route in routes.ROUTES:
+        shape = re.sub(r"\{\w+\}", "*", route.path.removeprefix("/v1"))
+        served.setdefault(shape, set()).add(route.method)
+    for shape, methods in served.items():
+        assert listed.get(shape) == methods, shape
+
+
 def requests_of(document: Path) -> Iterator[tuple[str, str]]:
     """Method and path of each curl command in a document's `bash` blocks."""
     for block in blocks_of(document):
