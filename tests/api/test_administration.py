@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -95,6 +96,18 @@ def test_rotation_gives_a_new_secret_and_the_old_one_goes_on_for_a_day(
     refused = new.get("/v1/tokens/self")
     assert refusal(refused, 403)
     assert refused.json()["token_status"] == "revoked"
+
+
+def test_of_two_rotations_at_once_one_wins(api: Caller, admin: Caller) -> None:
+    made = ok(admin.post(tokens_of(api)))
+    address = f"/v1/tokens/{made['id']}"
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: admin.put(address, {"token": "rotate"}), range(4)))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    listed = ok(admin.get(tokens_of(api)))["data"]
+    assert len([token for token in listed if int(token["id"]) > int(made["id"])]) == 1
 
 
 def test_what_a_rotated_token_made_belongs_to_the_new_one(api: Caller) -> None:
