@@ -5,12 +5,14 @@ from html.parser import HTMLParser
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 from pydantic import TypeAdapter
 
 from tradeoff.api.openapi import describe
 from tradeoff.api.reference import page
 from tradeoff.api.routes import ROUTES
+from tradeoff.api.wire.experiments import ExperimentCreate
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,8 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
         if isinstance(part, dict):
             own = [part["$ref"]] if isinstance(part.get("$ref"), str) else []
             return own + [found for value in part.values() for found in references(value)]
+        if isinstance(part, str) and part.startswith("#/components/"):
+            return [part]  # where a discriminator leads
         return (
             [found for each in part for found in references(each)] if isinstance(part, list) else []
         )
@@ -54,6 +58,55 @@ def test_everything_that_users_read_is_written(document: dict[str, Any]) -> None
                 assert parameter["description"], (operation["operationId"], parameter["name"])
     for name, schema in document["components"]["schemas"].items():
         assert schema.get("description"), name
+        for key, field in schema.get("properties", {}).items():
+            assert field.get("description"), (name, key)
+
+
+def test_what_is_always_there_is_required_and_what_is_hidden_is_not(
+    document: dict[str, Any],
+) -> None:
+    optional = {
+        name: set(schema["properties"]) - set(schema.get("required", ()))
+        for name, schema in document["components"]["schemas"].items()
+        if "object" in schema.get("required", ())
+    }
+
+    assert {name: keys for name, keys in optional.items() if keys} == {
+        "Experiment": {"budget", "observation_budget"},
+        "File": {"download", "upload"},
+        "Parameter": {"grid"},
+    }
+
+
+def test_short_forms_of_bodies_are_described(document: dict[str, Any]) -> None:
+    body = {
+        "name": "short",
+        "type": None,
+        "parameters": [
+            {
+                "name": "c",
+                "type": "categorical",
+                "categorical_values": ["a", {"name": "b"}],
+                "conditions": {"k": "one"},
+            },
+            {
+                "name": "x",
+                "type": "double",
+                "bounds": {"min": 0, "max": 1},
+                "transformation": "none",
+            },
+        ],
+        "metrics": ["f", {"name": "s", "strategy": "store"}],
+        "conditionals": [{"name": "k", "values": ["one", "two"]}],
+        "linear_constraints": None,
+    }
+    schema = {
+        "$ref": "#/components/schemas/ExperimentCreate",
+        "components": document["components"],
+    }
+
+    jsonschema_rs.validate(schema, body)
+    TypeAdapter(ExperimentCreate).validate_python(body)
 
 
 def test_examples_are_valid_bodies() -> None:

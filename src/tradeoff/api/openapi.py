@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from tradeoff.api.routing import Route
-from tradeoff.api.wire.base import Answer
+from tradeoff.api.wire.base import Answer, hidden
 
 Document = dict[str, Any]
 
@@ -27,6 +27,13 @@ so its client works here with another address and token.
 lost, the same request with the same key takes effect once and gets the first answer again, marked
 with `Idempotency-Replayed: true`. Without a key, a report on a suggestion that equals one of the
 last ten minutes is taken for a retry.
+
+**Less to read.** `fields=id,state` in the query of a GET selects keys of the answer, or of each
+element of a list. With the header `X-Response-Content: skip` what changes something answers 204 and
+no body. Training runs are also changed by the method `MERGE`, which a description cannot name.
+
+**Lists** come in pages: give `paging.before` back as `before` to get the next smaller rows, until
+it is `null`; with `ascending`, give `paging.after` back as `after`.
 
 **Leases.** A suggestion asked for with `lease_seconds` is waited for so long. With the header
 `Worker-Id: NAME` any call below the experiment renews what that `worker_id` holds. A lapsed one
@@ -102,6 +109,36 @@ WORKER_ID = {
 }
 
 
+SKIP = {
+    "name": "X-Response-Content",
+    "in": "header",
+    "required": False,
+    "description": "`skip`: do it, and answer 204 without a body.",
+    "schema": {"type": "string", "enum": ["skip"]},
+}
+SKIPPED = {"description": "Done, and nothing to read, as `X-Response-Content: skip` asked for."}
+#: What many objects have, unless their model says it better.
+COMMON = {
+    "object": "What kind of object this is.",
+    "id": "Its number, as digits.",
+    "client": "Number of the client that it belongs to.",
+    "user": "Number of the user who made it; `null` when a token of no user did.",
+    "organization": "Number of the organization.",
+    "experiment": "Number of the experiment that it belongs to.",
+    "training_run": "Number of the training run that it belongs to.",
+    "suggestion": "Number of the suggestion that was tried; `null` when none was.",
+    "name": "What it is called.",
+    "created": "When it was made, in Unix seconds.",
+    "updated": "When it changed last, in Unix seconds.",
+    "deleted": "Whether it was deleted.",
+    "metadata": "Your own notes; `null` when there are none.",
+    "assignments": "The value of each parameter, by name.",
+    "values": "What was measured, ordered by the name of the metric.",
+    "data": "The rows of this page.",
+    "paging": "Where to go on.",
+}
+
+
 class Error(Answer):
     """Why a request failed."""
 
@@ -109,8 +146,8 @@ class Error(Answer):
     """What was wrong, what was met, what would be right."""
     status: int
     """The HTTP status, once more."""
-    token_status: str | None = None
-    """`revoked`, `expired` or `invalid_permissions`, when the token is the reason."""
+    token_status: Literal["revoked", "expired", "invalid_permissions"] | None = hidden()
+    """Present when the token is the reason."""
 
 
 def describe(routes: Sequence[Route], *, version: str) -> Document:
@@ -165,6 +202,10 @@ def _schemas(
         wanted, ref_template="#/components/schemas/{model}"
     )
     by_model = {model: schema for (model, _), schema in references.items()}
+    for schema in definitions["$defs"].values():
+        for key, described in schema.get("properties", {}).items():
+            if key in COMMON:
+                described.setdefault("description", COMMON[key])
     return by_model, definitions["$defs"]  # type: ignore[return-value]  # a reference has one text
 
 
@@ -180,7 +221,7 @@ def _operation(
         "parameters": [
             *(_path_parameter(name) for name in route.placeholders),
             *_query_parameters(schemas[_name(references[route.query_model])]),
-            *([IDEMPOTENCY_KEY] if route.writes else []),
+            *([IDEMPOTENCY_KEY, SKIP] if route.writes else []),
             *([WORKER_ID] if "experiment" in route.placeholders else []),
         ],
         "responses": {
@@ -188,6 +229,7 @@ def _operation(
                 "description": "Done.",
                 "content": {"application/json": {"schema": references[route.answer_model]}},
             },
+            **({"204": SKIPPED} if route.writes else {}),
             **({"301": MOVED} if route.moves else {}),
             **{str(status): {"$ref": f"#/components/responses/{status}"} for status in ERRORS},
         },
@@ -272,6 +314,12 @@ def _rename(part: Any) -> Any:
         renamed = {key: _rename(value) for key, value in part.items()}
         if isinstance(part.get("$ref"), str) and "/schemas/" in part["$ref"]:
             renamed["$ref"] = f"#/components/schemas/{_short(_name(part))}"
+        if isinstance(part.get("discriminator"), dict):
+            mapping = part["discriminator"]["mapping"]
+            renamed["discriminator"]["mapping"] = {
+                word: f"#/components/schemas/{_short(_name({'$ref': reference}))}"
+                for word, reference in mapping.items()
+            }
         return renamed
     return [_rename(each) for each in part] if isinstance(part, list) else part
 

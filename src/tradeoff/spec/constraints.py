@@ -14,7 +14,9 @@ class ConstraintTerm(Frozen):
 
     object: Literal["constraint_term"] = Field(default="constraint_term", exclude=True, repr=False)
     name: Name
+    """Of a parameter: a number, unconditional, without `log` and without `grid`."""
     weight: Number
+    """What its value is multiplied with."""
 
 
 class LinearConstraint(Frozen):
@@ -24,8 +26,11 @@ class LinearConstraint(Frozen):
         default="linear_constraint", exclude=True, repr=False
     )
     type: Literal["greater_than", "less_than"]
+    """Whether the sum must be at least or at most the threshold."""
     threshold: Number
+    """The limit, which is allowed itself."""
     terms: tuple[ConstraintTerm, ...] = Field(min_length=1)
+    """At least two with a weight other than zero, all of `double` or all of `int` parameters."""
 
     @field_validator("terms")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -66,17 +66,32 @@ class ExperimentSpec(Frozen):
     """Tell trainings that report checkpoints when they can no longer become one of the best;
     `{}` takes the defaults, `null` is off."""
 
-    @field_validator("type", mode="before")
+    @field_validator(
+        "type",
+        mode="before",
+        json_schema_input_type=Literal["offline", "random", "grid"] | None,
+    )
     @classmethod
     def _default_type(cls, value: Any) -> Any:
         return "offline" if value is None else value
 
-    @field_validator("conditionals", "linear_constraints", mode="before")
+    @field_validator("conditionals", mode="before", json_schema_input_type=list[Conditional] | None)
     @classmethod
-    def _null_is_empty(cls, value: Any) -> Any:
+    def _null_is_unconditional(cls, value: Any) -> Any:
         return () if value is None else value
 
-    @field_validator("metrics", mode="before")
+    @field_validator(
+        "linear_constraints", mode="before", json_schema_input_type=list[LinearConstraint] | None
+    )
+    @classmethod
+    def _null_is_unconstrained(cls, value: Any) -> Any:
+        return () if value is None else value
+
+    @field_validator(
+        "metrics",
+        mode="before",
+        json_schema_input_type=Annotated[list[Metric | str], Field(min_length=1)] | None,
+    )
     @classmethod
     def _null_is_one_metric(cls, value: Any) -> Any:
         return (Metric(),) if value is None else value

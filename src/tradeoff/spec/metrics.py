@@ -20,6 +20,7 @@ class Metric(Frozen):
     name: Annotated[str | None, BeforeValidator(_check_metric_name)] = None
     """May be absent when the experiment has one metric."""
     objective: Literal["maximize", "minimize"] = "maximize"
+    """Whether larger or smaller values are better."""
     strategy: Literal["optimize", "store", "constraint"] = "optimize"
     """`optimize`: searched; `constraint`: must meet its threshold; `store`: kept, not used."""
     threshold: Number | None = None
@@ -64,6 +65,8 @@ class MetricEvaluation(Frozen):
         default="metric_evaluation", exclude=True, repr=False
     )
     name: Annotated[str | None, BeforeValidator(_check_metric_name)] = None
+    """Of the metric; may be absent when there is one."""
     value: Number
+    """What was measured, a finite number."""
     value_stddev: Annotated[Number, Field(ge=0)] | None = None
     """Standard deviation of the measurement, in the metric's own units."""

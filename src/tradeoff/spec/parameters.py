@@ -73,6 +73,7 @@ class CategoricalValue(Open):
     """One of the values of a categorical parameter."""
 
     name: Category
+    """The value itself, 1 to 50 characters."""
     enum_index: Integer = 0
     """1-based, in the order given at creation; never reused."""
 
@@ -81,16 +82,22 @@ class NormalPrior(Open):
     """Belief that good values lie around `mean`."""
 
     name: Literal["normal"]
+    """Which kind of prior."""
     mean: Number
+    """The most likely value, inside the bounds."""
     scale: Annotated[Number, Field(gt=0)]
+    """The standard deviation, above 0."""
 
 
 class BetaPrior(Open):
     """Belief about the position of good values between the bounds."""
 
     name: Literal["beta"]
+    """Which kind of prior."""
     shape_a: Annotated[Number, Field(gt=0)]
+    """Above 0; the larger, the nearer to `max`."""
     shape_b: Annotated[Number, Field(gt=0)]
+    """Above 0; the larger, the nearer to `min`."""
 
 
 Prior = Annotated[NormalPrior | BetaPrior, Field(discriminator="name")]
@@ -101,7 +108,9 @@ class Conditional(Frozen):
 
     object: Literal["conditional"] = Field(default="conditional", exclude=True, repr=False)
     name: Name
+    """What it is called; no parameter may have the name."""
     values: tuple[Category, ...]
+    """The choices, at least two, each of 1 to 50 characters."""
 
     @field_validator("values")
     @classmethod
@@ -119,14 +128,19 @@ class Parameter(Open):
     """One dimension of the space."""
 
     name: Name
+    """What it is called, 1 to 100 characters."""
     type: Literal["double", "int", "categorical"]
+    """What its values are: real numbers, whole numbers, or words."""
     bounds: Bounds | None = None
+    """Required for numbers unless there is a `grid`; of an `int` whole numbers, both included."""
     categorical_values: tuple[CategoricalValue, ...] | None = None
+    """Required for a `categorical`: at least two different words, or objects with a `name`."""
     grid: tuple[Number, ...] | None = None
     """The only values that are suggested, ascending; instead of `bounds`."""
     default_value: Value | None = None
     """Assumed for observations that were made before the parameter existed."""
     prior: Prior | None = None
+    """Where good values are thought to lie; for a `double` without `log` and `grid`."""
     transformation: Literal["log"] | None = None
     """`log`: the parameter's logarithm is searched evenly."""
     conditions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -142,7 +156,11 @@ class Parameter(Open):
         twice = "grid" if data.get("type") == "categorical" else "bounds"
         return {key: value for key, value in data.items() if key != twice}
 
-    @field_validator("categorical_values", mode="before")
+    @field_validator(
+        "categorical_values",
+        mode="before",
+        json_schema_input_type=list[CategoricalValue | str] | None,
+    )
     @classmethod
     def _accept_strings(cls, values: Any) -> Any:
         if values is None or not isinstance(values, Sequence) or isinstance(values, str):
@@ -155,7 +173,9 @@ class Parameter(Open):
             for index, value in enumerate(named, start=1)
         ]
 
-    @field_validator("transformation", mode="before")
+    @field_validator(
+        "transformation", mode="before", json_schema_input_type=Literal["log", "none"] | None
+    )
     @classmethod
     def _none_is_null(cls, transformation: Any) -> Any:
         return None if transformation == "none" else transformation
@@ -176,7 +196,9 @@ class Parameter(Open):
             return check_text(value)
         return check_integer(value) if kind == "int" else check_number(value)
 
-    @field_validator("conditions", mode="before")
+    @field_validator(
+        "conditions", mode="before", json_schema_input_type=dict[str, list[str] | str] | None
+    )
     @classmethod
     def _listify_conditions(cls, conditions: Any) -> Any:
         if conditions is None:

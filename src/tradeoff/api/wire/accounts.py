@@ -42,6 +42,7 @@ class Token(Answer):
     """The secret: of the token that the request carries, and of a new one, this once. Of any other
     only the first characters are known; they name it in addresses as well as its number does."""
     token_type: Literal["client-api", "client-dev", "guest"]
+    """`client-api` for production, `client-dev` for development, `guest` for one object."""
     client: str
     organization: str | None
     user: str | None = None
@@ -51,16 +52,21 @@ class Token(Answer):
     training_run: str | None
     """The one training run that the token reaches, if it is bound to one."""
     all_experiments: bool
+    """Whether it reaches everything of its client."""
     development: bool
+    """It makes and reaches development experiments only."""
     permissions: Literal["read", "write"]
+    """Whether it may change things, or read alone."""
     role: Role
     """`admin` may also administer the organization's clients, users and tokens."""
     name: str | None
     """What it was called, to tell tokens apart."""
     scope: Literal["all_endpoints", "shared_experiment"]
+    """`shared_experiment` when it is bound to one experiment or training run."""
     created: int
+    """When it was made, in Unix seconds."""
     expires: int | None
-    """When it ends, if it does."""
+    """When it stops working, in Unix seconds; `null`: never."""
     lease_length: int | None = None
     """For so many seconds it is renewed, if it may be."""
 
@@ -121,9 +127,13 @@ class Organization(Answer):
     name: str
     created: int
     academic: bool = False
+    """Always `false`."""
     email_domains: list[str] = Field(default_factory=list)
+    """Always empty."""
     client_for_email_signup: str | None = None
+    """Always `null`."""
     allow_signup_from_email_domains: bool = False
+    """Always `false`."""
     optimized_runs_in_billing_cycle: int
     """Training runs of this month that a suggestion was drawn for."""
     total_runs_in_billing_cycle: int
@@ -137,6 +147,7 @@ class ClientSecurity(Answer):
 
     object: Literal["client_security"] = "client_security"
     allow_users_to_see_experiments_by_others: bool = True
+    """Always `true`: what a client has, all its tokens see."""
 
 
 class Client(Answer):
@@ -148,6 +159,7 @@ class Client(Answer):
     name: str
     created: int
     client_security: ClientSecurity = ClientSecurity()
+    """Who sees what."""
 
 
 def check_security(value: Any) -> dict[str, Any]:
@@ -235,10 +247,13 @@ class Session(Answer):
 
     object: Literal["session"] = "session"
     api_token: Token
+    """The token that the request carries."""
     client: Client
     user: User | None = None
     code: None = None
+    """Always `null`."""
     needs_password_reset: bool = False
+    """Always `false`."""
 
 
 class UserCreate(Create):

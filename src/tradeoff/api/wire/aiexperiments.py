@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from tradeoff.api.wire.base import Metadata
 from tradeoff.api.wire.experiments import (
@@ -60,6 +60,16 @@ class AIExperimentCreate(ExperimentSpec):
     metadata: Metadata | None = None
     """Your own notes: up to 100 keys, each with a number or a string of up to 500 characters."""
 
+    @field_validator(
+        "metrics",
+        mode="before",
+        json_schema_input_type=Annotated[list[Metric], Field(min_length=1)],
+    )
+    @classmethod
+    def _null_is_one_metric(cls, value: Any) -> Any:
+        """Here it is not: a metric must have a name."""
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _check_metrics_are_objects(cls, data: Any) -> Any:
@@ -111,3 +121,4 @@ class AIExperiment(ExperimentOfEitherKind):
     budget: int | None
     """How many training runs are planned."""
     progress: RunProgress
+    """How far it has come, in training runs."""

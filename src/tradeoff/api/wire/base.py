@@ -38,7 +38,12 @@ class Create(Request):
 class Answer(BaseModel):
     """What a client is told; unknown to validation since we make it ourselves."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        use_attribute_docstrings=True,
+        # What has a default is there all the same; what is hidden need not be.
+        json_schema_serialization_defaults_required=True,
+    )
 
     def without_secrets(self) -> Answer:
         """What may be kept of this answer for a retry: a secret is given once, and never stored."""

@@ -66,7 +66,9 @@ class Checkpoint(Answer):
     id: str
     experiment: str
     suggestion: str
+    """Number of the suggestion that is tried."""
     step: int
+    """How far the training was."""
     values: list[Evaluation]
     """Of the metrics that were measured, ordered by name."""
     metadata: dict[str, str | int | float] | None

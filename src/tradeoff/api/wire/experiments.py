@@ -137,7 +137,9 @@ class MetricUpdate(Request):
     name: Name | None = None
     """Which metric; may be absent when there is one."""
     objective: Literal["maximize", "minimize"] | None = None
+    """If given, as it is."""
     strategy: Literal["optimize", "store", "constraint"] | None = None
+    """If given, as it is."""
     threshold: Number | None = None
     """The least acceptable level; `null` clears it."""
 
@@ -234,7 +236,9 @@ class Bounds(Answer):
 
     object: Literal["bounds"] = "bounds"
     min: float
+    """The smallest value that is suggested."""
     max: float
+    """The largest value that is suggested."""
 
 
 class CategoricalValue(Answer):
@@ -252,7 +256,9 @@ class NormalPrior(Answer):
     object: Literal["normal_prior"] = "normal_prior"
     name: Literal["normal"] = "normal"
     mean: float
+    """The most likely value."""
     scale: float
+    """The standard deviation."""
 
 
 class BetaPrior(Answer):
@@ -261,7 +267,9 @@ class BetaPrior(Answer):
     object: Literal["beta_prior"] = "beta_prior"
     name: Literal["beta"] = "beta"
     shape_a: float
+    """The larger, the nearer to `max`."""
     shape_b: float
+    """The larger, the nearer to `min`."""
 
 
 class Parameter(Answer):
@@ -270,15 +278,21 @@ class Parameter(Answer):
     object: Literal["parameter"] = "parameter"
     name: str
     type: Literal["double", "int", "categorical"]
+    """What its values are: real numbers, whole numbers, or words."""
     bounds: Bounds | None
     """`null` for a categorical parameter; the ends of the grid for one with a grid."""
     categorical_values: list[CategoricalValue] | None
+    """Its words, ordered by `enum_index`; `null` unless it is `categorical`."""
     grid: list[int | float | str] | None = hidden()
     """Absent when the parameter has none."""
     default_value: int | float | str | None
+    """What observations that were made before the parameter existed are taken to have had."""
     prior: NormalPrior | BetaPrior | None
+    """Where good values are thought to lie."""
     transformation: Literal["log"] | None
+    """`log` when its logarithm is searched evenly."""
     conditions: dict[str, list[str]]
+    """For each conditional the choices that switch it on; empty when it is always on."""
 
 
 class Conditional(Answer):
@@ -295,6 +309,7 @@ class ConstraintTerm(Answer):
     object: Literal["constraint_term"] = "constraint_term"
     name: str
     weight: float
+    """What the value is multiplied with."""
 
 
 class LinearConstraint(Answer):
@@ -302,8 +317,11 @@ class LinearConstraint(Answer):
 
     object: Literal["linear_constraint"] = "linear_constraint"
     type: Literal["greater_than", "less_than"]
+    """Whether the sum is at least or at most the threshold."""
     threshold: float
+    """The limit, which is allowed itself."""
     terms: list[ConstraintTerm]
+    """Ordered by name; without those of weight zero."""
 
 
 class Metric(Answer):
@@ -311,9 +329,13 @@ class Metric(Answer):
 
     object: Literal["metric"] = "metric"
     name: str | None
+    """`null` for the only metric of an experiment that gave it no name."""
     objective: Literal["maximize", "minimize"]
+    """Whether larger or smaller values are better."""
     strategy: Literal["optimize", "store", "constraint"]
+    """`optimize`: searched; `constraint`: must meet its threshold; `store`: kept, not used."""
     threshold: float | None
+    """The least acceptable level: a lower bound when maximizing, an upper when minimizing."""
 
 
 class EarlyStopping(Answer):
@@ -335,8 +357,11 @@ class Progress(Answer):
     observation_count: int
     """Observations that are not deleted, failed ones included."""
     observation_budget_consumed: float
+    """How much of the budget was used: one for each observation, none for a transient failure."""
     first_observation: Observation | None
+    """The oldest; `null` before there is one."""
     last_observation: Observation | None
+    """The newest; `null` before there is one."""
     best_observation: Observation | None
     """With exactly one optimized metric: its best observation."""
 
@@ -363,7 +388,9 @@ class ExperimentOfEitherKind(Answer):
     user: str | None = None
     name: str
     type: Literal["offline", "random", "grid"]
+    """`offline`: the model proposes; `random`: random points; `grid`: every point of a grid."""
     state: Literal["active", "deleted"]
+    """A `deleted` one is in no list unless asked for, and takes no work."""
     created: int
     updated: int
     project: str | None
@@ -371,11 +398,17 @@ class ExperimentOfEitherKind(Answer):
     runs_only: bool
     """Whether it is an AIExperiment: made of training runs, which alone report to it."""
     parameters: list[Parameter]
+    """The space, ordered by name; removed ones are not shown."""
     conditionals: list[Conditional]
+    """Choices that switch parameters on and off."""
     linear_constraints: list[LinearConstraint]
+    """Inequalities that every suggestion satisfies."""
     metrics: list[Metric]
+    """What is measured, ordered by name."""
     parallel_bandwidth: int | None
+    """How many trainings run at once; `null` when it was not said, and counts as 1."""
     num_solutions: int | None
+    """How many different good configurations are wanted; `null` counts as 1."""
     suggestion_ttl_seconds: float | None
     """How long an open suggestion is waited for; `null` is 604800, a week."""
     early_stopping: EarlyStopping | None
@@ -383,11 +416,20 @@ class ExperimentOfEitherKind(Answer):
     metadata: dict[str, str | int | float] | None
 
 
+def _require_neither_budget(schema: dict[str, Any]) -> None:
+    schema["required"] = [
+        key for key in schema["required"] if key not in ("observation_budget", "budget")
+    ]
+
+
 class Experiment(ExperimentOfEitherKind):
     """What is optimized, and how far it has come."""
 
+    model_config = ConfigDict(json_schema_extra=_require_neither_budget)
+
     object: Literal["experiment"] = "experiment"
     development: bool
+    """Made with a development token: its suggestions are random."""
     observation_budget: int | None = None
     """How many observations are planned. AIExperiments do not have this field."""
     budget: int | None = None
@@ -395,6 +437,7 @@ class Experiment(ExperimentOfEitherKind):
     tasks: list[Task] | None = hidden()
     """The most expensive first; only in multitask experiments."""
     progress: Progress | RunProgress
+    """How far it has come; of an AIExperiment, counts of training runs."""
 
     @model_serializer(mode="wrap")
     def _leave_out_the_other_budget(self, handler: Any):  # type: ignore[no-untyped-def]  # a type would become the schema

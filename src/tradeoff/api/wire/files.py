@@ -91,6 +91,7 @@ class Upload(Answer):
     url: str
     """Signed: it needs no token, and is good for 15 minutes."""
     method: Literal["PUT"] = "PUT"
+    """The HTTP method to use."""
     headers: dict[str, str]
     """To be sent along."""
 
@@ -113,9 +114,13 @@ class File(Answer):
     created: int
     name: str | None
     filename: str | None
+    """What it was called where it comes from."""
     content_length: int
+    """How many bytes it has."""
     content_type: str
+    """Its MIME type."""
     content_md5: str
+    """The MD5 of its bytes, in base64."""
     upload: Upload | None = hidden()
     """Where to send the bytes, as it is created."""
     download: Download | None = hidden()

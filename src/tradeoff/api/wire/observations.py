@@ -260,7 +260,9 @@ class Evaluation(Answer):
 
     object: Literal["metric_evaluation"] = "metric_evaluation"
     name: str | None
+    """Of the metric; `null` for the only one of an experiment that gave it no name."""
     value: float | None
+    """What was measured."""
     value_stddev: float | None
     """Standard deviation of the measurement, in the metric's own units."""
 
@@ -273,9 +275,11 @@ class Observation(Answer):
     experiment: str
     suggestion: str | None
     assignments: dict[str, int | float | str]
+    """What was tried; it may lie outside the bounds."""
     values: list[Evaluation]
     """Ordered by metric name; empty when failed."""
     failed: bool
+    """The configuration could not be evaluated; then there are no values."""
     failure_kind: FailureKind | None
     """`infeasible`: its region is avoided. `transient`: nothing was learnt. `null`: no failure."""
     metadata: dict[str, str | int | float] | None

@@ -423,6 +423,7 @@ class AssignmentMeta(Answer):
 
     object: Literal["assignments_meta"] = "assignments_meta"
     source: str | None
+    """Who chose the value; `SigOpt` for what was suggested."""
 
 
 class AssignmentSource(Answer):
@@ -430,7 +431,9 @@ class AssignmentSource(Answer):
 
     object: Literal["assignments_sources"] = "assignments_sources"
     sort: float | None
+    """Its place among the sources."""
     default_show: bool | None
+    """Whether it is shown unless asked otherwise."""
 
 
 class Dataset(Answer):
@@ -444,6 +447,7 @@ class Log(Answer):
 
     object: Literal["log"] = "log"
     content: str
+    """What was printed, cut to 1124 characters."""
 
 
 class RunModel(Answer):
@@ -451,6 +455,7 @@ class RunModel(Answer):
 
     object: Literal["model"] = "model"
     type: str | None
+    """What was logged as the kind of model."""
 
 
 class RunSourceCode(Answer):
@@ -458,7 +463,9 @@ class RunSourceCode(Answer):
 
     object: Literal["source_code"] = "source_code"
     content: str | None
+    """The text of the program."""
     hash: str | None
+    """Its version, such as a commit."""
 
 
 class TrainingRun(Answer):
@@ -468,14 +475,17 @@ class TrainingRun(Answer):
     id: str
     client: str
     project: str
+    """The id of its project."""
     experiment: str | None
     """The AIExperiment that it is a run of."""
     suggestion: str | None
+    """The suggestion that it tries, if it tries one."""
     observation: str | None
     """What it reported when it was over."""
     user: str | None = None
     name: str
     state: State
+    """`active` until it completed or failed."""
     finished: bool
     """Whether it completed, failed or reported."""
     created: int
@@ -484,21 +494,34 @@ class TrainingRun(Answer):
     """When it completed or failed for the first time."""
     deleted: bool
     favorite: bool
+    """Whether you marked it."""
     assignments: dict[str, int | float | str]
     """All parameters, suggested ones and your own."""
     assignments_meta: dict[str, AssignmentMeta]
+    """Where assignments come from, by parameter."""
     assignments_sources: dict[str, AssignmentSource]
+    """How sources of assignments are shown, by source."""
     values: dict[str, Evaluation]
+    """What was measured, by metric."""
     metadata: dict[str, str | int | float] | None
     dev_metadata: dict[str, str | int | float]
+    """Notes of a tool."""
     sys_metadata: dict[str, Any]
+    """What tools note, such as the importance of features."""
     datasets: dict[str, Dataset]
+    """The datasets that were used, by name."""
     logs: dict[str, Log]
+    """What was printed, by stream."""
     model: RunModel
+    """What kind of model was trained."""
     source_code: RunSourceCode
+    """The program that ran."""
     tags: list[str]
+    """Numbers of its tags."""
     files: list[str]
+    """Numbers of its files."""
     checkpoint_count: int
+    """How many checkpoints it reported."""
 
 
 class DefinedField(Answer):
@@ -509,7 +532,9 @@ class DefinedField(Answer):
     """What `filters` and `sort` call it."""
     name: str
     type: Literal["id", "timestamp", "numeric", "string", "object", "boolean", "unknown"]
+    """What its values are; `unknown` when they are of several types."""
     sortable: bool
+    """Whether `sort` takes it."""
     count: int
     """In how many of the runs it occurs."""
 
