@@ -119,6 +119,17 @@ def test_examples_are_valid_bodies() -> None:
             TypeAdapter(route.body_model).validate_python(example)
 
 
+def test_examples_are_valid_answers(document: dict[str, Any]) -> None:
+    shown = 0
+    for name, schema in document["components"]["schemas"].items():
+        for example in schema.get("examples", ()) if "object" in schema["properties"] else ():
+            reference = {"$ref": f"#/components/schemas/{name}"}
+            jsonschema_rs.validate({**reference, "components": document["components"]}, example)
+            assert set(example) == set(schema["properties"])
+            shown += 1
+    assert shown >= 4
+
+
 class Reader(HTMLParser):
     """Collects what a page loads, links to and defines."""
 

@@ -104,9 +104,24 @@ def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[
     parts += [
         f"<pre><code>{escape(_curl(method, path, example))}</code></pre>",
         _parameters(operation["parameters"]),
-        f"<p>Answer: {_type(answer)}</p></section>",
+        f"<p>Answer: {_type(answer)}</p>",
+        _example(answer, schemas),
+        "</section>",
     ]
     return "".join(parts)
+
+
+def _example(answer: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """An answer to look at; of a list, one of its elements."""
+    described = schemas[_name(answer)]
+    rows = described.get("properties", {}).get("data")
+    if rows is not None:
+        described = schemas[_name(rows["items"])]
+    examples = described.get("examples")
+    if not examples:
+        return ""
+    words = "<p>Each of the rows is such as</p>" if rows is not None else "<p>For example</p>"
+    return f"{words}<pre><code>{escape(json.dumps(examples[0], indent=2))}</code></pre>"
 
 
 def _curl(method: str, path: str, example: Any) -> str:

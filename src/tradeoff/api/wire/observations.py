@@ -267,8 +267,38 @@ class Evaluation(Answer):
     """Standard deviation of the measurement, in the metric's own units."""
 
 
+EVALUATIONS: list[Any] = [
+    {
+        "object": "metric_evaluation",
+        "name": "efficiency",
+        "value": 0.93,
+        "value_stddev": None,
+    },
+    {"object": "metric_evaluation", "name": "mass_kg", "value": 4.2, "value_stddev": 0.1},
+]
+
+
 class Observation(Answer):
     """What a training reported."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "observation",
+                    "id": "93",
+                    "experiment": "7",
+                    "suggestion": "421",
+                    "assignments": {"alloy": "Ti", "module_mm": 2.25, "teeth": 31},
+                    "values": EVALUATIONS,
+                    "failed": False,
+                    "failure_kind": None,
+                    "metadata": None,
+                    "created": 1790000450,
+                }
+            ]
+        }
+    )
 
     object: Literal["observation"] = "observation"
     id: str
@@ -290,6 +320,20 @@ class Observation(Answer):
 
 class BestAssignments(Answer):
     """One of the best configurations so far."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "best_assignments",
+                    "id": "93",
+                    "assignments": {"alloy": "Ti", "module_mm": 2.25, "teeth": 31},
+                    "values": EVALUATIONS,
+                    "metadata": None,
+                }
+            ]
+        }
+    )
 
     object: Literal["best_assignments"] = "best_assignments"
     id: str

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import ConfigDict
+
 from tradeoff.api.wire.base import Answer
 
 
 class StoppingCriteria(Answer):
     """Whether it is time to end an experiment."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "stopping_criteria",
+                    "should_stop": True,
+                    "reasons": ["possible_stagnation"],
+                }
+            ]
+        }
+    )
 
     object: Literal["stopping_criteria"] = "stopping_criteria"
     should_stop: bool

@@ -100,6 +100,31 @@ class SuggestionsDelete(Query):
 class Suggestion(Answer):
     """A configuration to try."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "suggestion",
+                    "id": "421",
+                    "experiment": "7",
+                    "assignments": {"alloy": "Ti", "module_mm": 2.25, "teeth": 31},
+                    "state": "open",
+                    "created": 1790000000,
+                    "deleted": False,
+                    "metadata": None,
+                    "source": "model",
+                    "observations_seen": 12,
+                    "model_age_seconds": 0.8,
+                    "explanation": None,
+                    "worker_id": None,
+                    "lease_seconds": None,
+                    "lease_expires": None,
+                    "attempt": 0,
+                }
+            ]
+        }
+    )
+
     object: Literal["suggestion"] = "suggestion"
     id: str
     experiment: str
