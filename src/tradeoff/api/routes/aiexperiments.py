@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tradeoff.api import paging, render
+from tradeoff.api.routes.experiments import fetch_page, select_for
 from tradeoff.api.wire.aiexperiments import (
     AIExperiment,
     AIExperimentCreate,
@@ -13,9 +14,8 @@ from tradeoff.api.wire.base import Empty
 from tradeoff.api.wire.experiments import ExperimentDelete
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Fetch
-from tradeoff.service import access, experiments, run_progress
+from tradeoff.service import experiments, run_progress
 from tradeoff.service.access import Principal
-from tradeoff.store import experiments as stored
 from tradeoff.store import tables
 from tradeoff.store.database import Session
 
@@ -83,27 +83,8 @@ def fetch_list_of_project(
 def _list(
     session: Session, principal: Principal, query: AIExperimentList, *, project: str | None = None
 ) -> Pagination[AIExperiment]:
-    if principal.training_run_id is not None:
-        # A guest of one run sees no experiments, not even a list of none.
-        access.require_whole_client(principal)
-    select = stored.listing(
-        principal.client_id,
-        state=query.state,
-        search=query.search,
-        experiment_id=principal.experiment_id,
-        project=project,
-        runs_only=True,
-    )
-    if query.user is not None:
-        # Tokens belong to no user yet, so nobody's experiments are what was asked for.
-        select = select.where(tables.Experiment.id < 0)
-    page = paging.fetch(
-        session,
-        select,
-        query,
-        id_column=tables.Experiment.id.expression,
-        key=tables.Experiment.updated.expression if query.sort == "recent" else None,
-    )
+    select = select_for(principal, query, project=project, runs_only=True)
+    page = fetch_page(session, select, query)
     overviews = run_progress.overviews(session, page.rows)
     return paging.envelope(page, lambda row: render.aiexperiment(row, overviews[row.id]))
 

@@ -14,6 +14,7 @@ from tradeoff.api.wire.experiments import (
     ExperimentFetch,
     ExperimentList,
     ExperimentUpdate,
+    ListOfEitherKind,
 )
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Query
@@ -23,6 +24,7 @@ from tradeoff.service.access import Principal
 from tradeoff.store import experiments as stored
 from tradeoff.store import tables
 from tradeoff.store.database import Session
+from tradeoff.store.paging import Page
 
 
 def create(session: Session, principal: Principal, body: ExperimentCreate) -> Experiment:
@@ -92,33 +94,53 @@ def fetch_list_of_project(
 def _list(
     session: Session, principal: Principal, query: ExperimentList, *, project: str | None = None
 ) -> Pagination[Experiment]:
-    if principal.training_run_id is not None:
-        # A guest of one run sees no experiments, not even a list of none.
-        access.require_whole_client(principal)
-    select = stored.listing(
-        principal.client_id,
-        state=query.state,
-        search=query.search,
+    select = select_for(
+        principal,
+        query,
         # A token reaches its own kind alone, so the other kind is not there for it.
         development=principal.development,
-        experiment_id=principal.experiment_id,
         project=project,
         runs_only=None if query.include_ai else False,
         period_start=_moment(query.period_start),
         period_end=_moment(query.period_end),
     )
-    if query.user is not None or query.development not in (None, principal.development):
+    if query.development is not None:
+        select = select.where(tables.Experiment.development == query.development)
+    page = fetch_page(session, select, query)
+    overviews = run_progress.overviews_of_either_kind(session, page.rows)
+    return paging.envelope(page, lambda row: render.experiment(row, overviews[row.id]))
+
+
+def select_for(principal: Principal, query: ListOfEitherKind, **options: Any) -> Any:
+    """The experiments of either kind that a list is of; `options` of `store.experiments.listing`.
+
+    Raises:
+        NotAllowed: for a guest of one run, who sees no experiments, not even a list of none.
+    """
+    if principal.training_run_id is not None:
+        access.require_whole_client(principal)
+    select = stored.listing(
+        principal.client_id,
+        state=query.state,
+        search=query.search,
+        experiment_id=principal.experiment_id,
+        **options,
+    )
+    if query.user is not None:
         # Tokens belong to no user yet, so nobody's experiments are what was asked for.
         select = select.where(tables.Experiment.id < 0)
-    page = paging.fetch(
+    return select
+
+
+def fetch_page(session: Session, select: Any, query: ListOfEitherKind) -> Page[tables.Experiment]:
+    """The page of such a list."""
+    return paging.fetch(
         session,
         select,
         query,
         id_column=tables.Experiment.id.expression,
         key=tables.Experiment.updated.expression if query.sort == "recent" else None,
     )
-    overviews = run_progress.overviews_of_either_kind(session, page.rows)
-    return paging.envelope(page, lambda row: render.experiment(row, overviews[row.id]))
 
 
 def update(session: Session, experiment: tables.Experiment, body: ExperimentUpdate) -> Experiment:

@@ -10,11 +10,11 @@ from tradeoff.api.wire.base import Metadata
 from tradeoff.api.wire.experiments import (
     Changes,
     ExperimentOfEitherKind,
+    ListOfEitherKind,
     RunProgress,
     check_metrics_of_runs,
     spec_of,
 )
-from tradeoff.api.wire.queries import Listing, QueryId
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import Metric
 from tradeoff.spec.values import Name, PositiveInteger, shown
@@ -101,17 +101,8 @@ class AIExperimentUpdate(Changes):
     """How many training runs are planned; `null` clears it."""
 
 
-class AIExperimentList(Listing):
+class AIExperimentList(ListOfEitherKind):
     """Which AIExperiments are listed."""
-
-    sort: Literal["id", "recent"] = "id"
-    """`recent` orders by the last change."""
-    state: Literal["active", "deleted", "all"] = "active"
-    """Only AIExperiments in this state."""
-    search: str | None = None
-    """Part of the name, in any case."""
-    user: QueryId | None = None
-    """Only AIExperiments that this user made."""
 
 
 class AIExperiment(ExperimentOfEitherKind):

@@ -203,17 +203,22 @@ class ExperimentFetch(Fetch):
     """How one experiment is read."""
 
 
-class ExperimentList(Listing):
-    """Which experiments are listed."""
+class ListOfEitherKind(Listing):
+    """Which experiments or AIExperiments are listed."""
 
     sort: Literal["id", "recent"] = "id"
     """`recent` orders by the last change."""
     state: Literal["active", "deleted", "all"] = "active"
-    """Only experiments in this state."""
+    """Only those in this state."""
     search: str | None = None
     """Part of the name, in any case."""
     user: QueryId | None = None
-    """Only experiments that this user made."""
+    """Only those that this user made."""
+
+
+class ExperimentList(ListOfEitherKind):
+    """Which experiments are listed."""
+
     period_start: UnixSeconds | None = None
     """Created at this moment or later, in Unix seconds."""
     period_end: UnixSeconds | None = None
