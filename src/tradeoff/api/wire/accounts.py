@@ -235,11 +235,15 @@ class User(Answer):
     id: str
     name: str
     email: str
+    """Once in an organization; no mail is ever sent to it."""
     created: int
     deleted: bool = False
     has_verified_email: bool = False
+    """Always `false`: nothing is verified by mail."""
     show_welcome: bool = False
+    """Always `false`."""
     planned_usage: str | None = None
+    """Always `null`."""
 
 
 class Session(Answer):
@@ -318,11 +322,17 @@ class UserPermission(Answer):
     client: Client
     user: User
     role: Role
+    """What they may do, in one word."""
     can_read: bool
+    """See everything of the client."""
     can_write: bool
+    """Change it too."""
     can_admin: bool
+    """Administer the organization's clients, users and tokens as well."""
     can_see_experiments_by_others: bool = True
+    """Always `true`."""
     is_owner: bool = False
+    """Always `false`."""
 
 
 class Membership(Answer):
@@ -332,3 +342,4 @@ class Membership(Answer):
     organization: str
     user: User
     type: Literal["member"] = "member"
+    """Always `member`: roles are a user's in a client."""
