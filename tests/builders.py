@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tradeoff.spec.experiment import ExperimentSpec
@@ -12,7 +12,8 @@ from tradeoff.spec.history import History, Observation
 if TYPE_CHECKING:
     from tests.conftest import Account
     from tradeoff.service.access import Principal
-    from tradeoff.store.database import Database
+    from tradeoff.store import tables
+    from tradeoff.store.database import Database, Session
 
 PARAMETERS: list[dict[str, Any]] = [
     {
@@ -112,6 +113,20 @@ def observe(database: Database, account: Account, experiment_id: int, *, count: 
                 experiment,
                 observations.Report(suggestion_id=suggestion.id, values=values),
             )
+
+
+def insert_observations(
+    session: Session, rows: Sequence[Mapping[str, Any]]
+) -> list[tables.Observation]:
+    """Observations by their columns, with nothing counted or closed."""
+    from tradeoff.store.tables import Observation
+
+    kept = [Observation(**row) for row in rows]
+    for each in kept:
+        session.add(each)
+        session.flush()
+        session.refresh(each)
+    return kept
 
 
 def make_history(count: int) -> History:

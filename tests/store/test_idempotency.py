@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text, update
 from tests.conftest import Account
 from tradeoff.errors import Conflict, Unprocessable
 from tradeoff.store import accounts, idempotency
-from tradeoff.store.database import Database, Session
+from tradeoff.store.database import Database, Session, Twin
 from tradeoff.store.tables import IdempotencyKey, Token
 
 HASH = b"h" * 32
@@ -33,15 +33,15 @@ def find(session: Session, token_id: int, key: str) -> idempotency.Kept | None:
     return found.kept
 
 
-def keep(session: Session, token_id: int, key: str, body: bytes = b"") -> bool:
-    return idempotency.keep(session, token_id, key, HASH, 200, body)
+def keep(session: Session, token_id: int, key: str, body: bytes = b"") -> None:
+    idempotency.keep(session, token_id, key, HASH, 200, body)
 
 
 def test_the_first_request_gets_no_answer_and_the_second_the_kept_one(
     session: Session, token_id: int
 ) -> None:
     assert find(session, token_id, "k") is None
-    assert keep(session, token_id, "k", b'{"id": "1"}') is True
+    keep(session, token_id, "k", b'{"id": "1"}')
 
     kept = find(session, token_id, "k")
 
@@ -88,23 +88,27 @@ def test_a_twin_waits_for_the_first_and_keeps_its_answer_if_that_one_failed(
 
     def first() -> None:
         with shared_database.transaction() as session:
-            assert keep(session, token_id, key, b"first")
+            keep(session, token_id, key, b"first")
+            assert find(session, token_id, key)  # it is sent no later than with this
             kept.set()
             begun.wait(5)
             if not succeeds:
                 session.rollback()
 
-    def second() -> bool:
+    def second() -> None:
         kept.wait(5)
         with shared_database.transaction() as session:
             assert find(session, token_id, key) is None
             begun.set()
-            return keep(session, token_id, key, b"second")
+            keep(session, token_id, key, b"second")
 
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.submit(first), pool.submit(second)
         one.result()
-        assert two.result() is not succeeds
+        if succeeds:
+            with pytest.raises(Twin):
+                two.result()
+        two.exception()
     with shared_database.transaction() as session:
         found = find(session, token_id, key)
         assert found is not None
@@ -119,6 +123,7 @@ def test_a_twin_that_waits_too_long_is_a_conflict(shared_database: Database, tok
 
     with shared_database.transaction() as session:
         keep(session, token_id, "slow")
+        session.execute(select(1))
         with pytest.raises(Conflict):
             second()
         session.rollback()

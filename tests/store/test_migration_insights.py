@@ -9,7 +9,7 @@ __all__ = ["empty_url"]
 
 
 def test_insights_come_to_a_used_database(empty_url: str) -> None:
-    upgrade_to(empty_url, "0010")
+    upgrade_to(empty_url, "0011")
     experiment_id = make_old_experiment(empty_url)
 
     upgrade_to(empty_url, "0012")

@@ -251,10 +251,15 @@ def test_a_database_that_is_never_free_is_left_as_it_was(
     migrations.check(empty_url)
 
 
-def test_an_index_that_was_interrupted_is_made_anew(empty_url: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "index"), [("0007", "ix_suggestions_listed"), ("0010", "ix_suggestions_ready")]
+)
+def test_an_index_that_was_interrupted_is_made_anew(
+    empty_url: str, before: str, index: str
+) -> None:
     """What a killed `create index concurrently` leaves has the name of the new one, and no use."""
-    upgrade_to(empty_url, "0007")
-    run(empty_url, "create index ix_suggestions_listed_new on suggestions (id)")
+    upgrade_to(empty_url, before)
+    run(empty_url, f"create index {index}_new on suggestions (id)")
 
     migrations.upgrade(empty_url)
 
@@ -265,5 +270,5 @@ def test_an_index_that_was_interrupted_is_made_anew(empty_url: str) -> None:
     )
     names = {name for name, _ in rows}
     assert all(valid for _, valid in rows)
-    assert {"ix_suggestions_listed", "ix_suggestions_worker"} <= names
+    assert {index, "ix_suggestions_worker"} <= names
     assert not any(name.endswith("_new") for name in names)

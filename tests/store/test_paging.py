@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import ColumnElement
 
-from tests.builders import make_experiment, make_spec
+from tests.builders import insert_observations, make_experiment, make_spec
 from tests.conftest import Account
 from tradeoff.errors import BadInput
 from tradeoff.store import observations, paging
@@ -37,7 +37,7 @@ def store(session: Session, experiment_id: int, losses: list[float | None]) -> l
         }
         for loss in losses
     ]
-    return [row.id for row in observations.insert_many(session, rows)] if rows else []
+    return [row.id for row in insert_observations(session, rows)] if rows else []
 
 
 def fetch(
@@ -401,7 +401,7 @@ def test_conditionals_and_odd_names_can_be_sorted_by(
         }
         for x, kind in ((10.0, "q"), (9.0, "p"))
     ]
-    ids = [row.id for row in observations.insert_many(session, rows)]
+    ids = [row.id for row in insert_observations(session, rows)]
 
     def order(sort: str) -> list[int]:
         return positions(fetch(session, experiment_id, sort=sort, ascending=True), ids)

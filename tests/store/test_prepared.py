@@ -98,8 +98,8 @@ def test_threads_that_share_a_new_statement_compile_the_same(
     """SQLAlchemy fills what it looks columns up in at the first look, without a lock."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types here
     for _ in range(20):
-        suggestions._taking.cache_clear()
-        statement = suggestions._taking(True)
+        suggestions._opening_of_own.cache_clear()
+        statement = suggestions._opening_of_own()
 
         def compiled(_number: int, statement: Any = statement) -> str:
             return str(statement.compile(dialect=dialect))

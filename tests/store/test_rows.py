@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
-from tests.builders import make_experiment, make_spec
+from tests.builders import insert_observations, make_experiment, make_spec
 from tests.conftest import Account
 from tradeoff.errors import NotFound
 from tradeoff.spec import history as spec_history
@@ -42,7 +42,7 @@ def keep(
     session: Session, experiment_id: int, loss: float | None, x: float = 0.0, **entry: Any
 ) -> Observation:
     values = {} if loss is None else {"loss": {"value": loss, "value_stddev": None, **entry}}
-    return observations.insert_many(
+    return insert_observations(
         session,
         [
             {
@@ -306,6 +306,7 @@ def test_clients_and_tokens(session: Session) -> None:
         expired=False,
         client_deleted=False,
         kept=None,
+        experiment=None,
     )
     assert accounts.find_token(session, b"y" * 32) is None
     assert accounts.list_tokens(session, client.id) == [token]

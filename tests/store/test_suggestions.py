@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from tests.builders import make_experiment
+from tests.builders import insert_observations, make_experiment
 from tests.conftest import Account
 from tradeoff.errors import NotFound
 from tradeoff.store import leases, observations, suggestions
@@ -78,7 +78,7 @@ def observe(session: Session, experiment_id: int, number: float) -> None:
         "values": {},
         "failed": True,
     }
-    observations.insert_many(session, [row])
+    insert_observations(session, [row])
 
 
 def at_once(count: int, act: Callable[[int], T]) -> list[T]:

@@ -57,11 +57,15 @@ def find(
     return rows
 
 
+def is_id(text: str) -> bool:
+    """Whether something could have this id."""
+    return ID.fullmatch(text) is not None and int(text) <= MAX_ID
+
+
 def _number(text: str, word: str) -> int:
-    number = int(text) if ID.fullmatch(text) else 0
-    if not 0 < number <= MAX_ID:
+    if not is_id(text):
         raise NotFound(f"There is no such {word}; ids are numbers")
-    return number
+    return int(text)
 
 
 def _client(

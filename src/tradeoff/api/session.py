@@ -36,7 +36,7 @@ from tradeoff.api.wire.suggestions import check_worker_id
 from tradeoff.errors import BadInput, Conflict, TradeoffError, Unavailable
 from tradeoff.service import access, administration, leases
 from tradeoff.store import idempotency
-from tradeoff.store.database import Database, Session
+from tradeoff.store.database import Database, Session, Twin
 from tradeoff.store.listening import Listener, Watch
 
 Result = TypeVar("Result")
@@ -183,8 +183,7 @@ class Door:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.wait_seconds
-        name = call.names.get("experiment") or call.names.get("aiexperiment", "")
-        with self.listener.watch(int(name) if rows.ID.fullmatch(name) else 0) as watch:
+        with self.listener.watch(_experiment_id(call) or 0) as watch:
             while (left := deadline - loop.time()) > 0 and not self._closing:
                 reply = await self._run(route, call, accept_stale=False)
                 if reply is not None:
@@ -254,10 +253,6 @@ def _worker_id(request: Request) -> str | None:
         raise BadInput(f"Worker-Id: {error}") from error
 
 
-class _Twin(Exception):
-    """The same request took effect while this one was at work."""
-
-
 def run(database: Database, route: Route, call: Call, *, accept_stale: bool) -> Reply | None:
     """One act in one transaction.
 
@@ -272,12 +267,12 @@ def run(database: Database, route: Route, call: Call, *, accept_stale: bool) -> 
     """
     try:
         return _act(database, route, call, accept_stale=accept_stale)
-    except (_Twin, TradeoffError) as error:
+    except (Twin, TradeoffError) as error:
         # What a twin has done may be the very reason why this one cannot do it again.
         if call.key is None or (isinstance(error, TradeoffError) and error.status >= 500):
             raise
         reply = _recall(database, call)
-        if reply is None and isinstance(error, _Twin):
+        if reply is None and isinstance(error, Twin):
             raise Conflict("Another request with this Idempotency-Key is at work.") from None
         if reply is None:
             raise
@@ -286,9 +281,12 @@ def run(database: Database, route: Route, call: Call, *, accept_stale: bool) -> 
 
 def _act(database: Database, route: Route, call: Call, *, accept_stale: bool) -> Reply | None:
     with database.transaction() as session:
-        principal, kept = access.recognise(session, call.secret, call.key)
-        if kept is not None:
-            return _replay(kept, call)
+        caller = access.recognise(
+            session, call.secret, key=call.key, experiment_id=_experiment_id(call)
+        )
+        principal = caller.principal
+        if caller.kept is not None:
+            return _replay(caller.kept, call)
         arguments = _arguments(session, principal, route, call)
         arguments["keyless"] = call.key is None
         if route.waits:
@@ -303,22 +301,25 @@ def _act(database: Database, route: Route, call: Call, *, accept_stale: bool) ->
         if call.skips:
             reply = Reply(b"", status=204)
         if call.key is not None:
-            # A twin may wait from here to the commit, and then must hold nothing that we want.
-            session.flush()
             kept_body = reply.body
             if (public := answer.without_secrets()) is not answer and not call.skips:
                 kept_body = _serialize(public, route, _fields(arguments))
-            if not idempotency.keep(
+            idempotency.keep(
                 session, principal.token_id, call.key, call.digest, reply.status, kept_body
-            ):
-                raise _Twin
+            )
     return reply
+
+
+def _experiment_id(call: Call) -> int | None:
+    """The experiment that the path names."""
+    name = call.names.get("experiment") or call.names.get("aiexperiment", "")
+    return int(name) if rows.is_id(name) else None
 
 
 def _recall(database: Database, call: Call) -> Reply | None:
     """What a twin of this request was answered, if it is there by now."""
     with database.transaction() as session:
-        _, kept = access.recognise(session, call.secret, call.key)
+        kept = access.recognise(session, call.secret, key=call.key).kept
     return None if kept is None else _replay(kept, call)
 
 

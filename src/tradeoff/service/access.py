@@ -66,13 +66,39 @@ def authenticate(session: Session, secret: str | None) -> Principal:
         NotAuthenticated: without a token.
         NotAllowed: when it is unknown, revoked or expired.
     """
-    return recognise(session, secret, None)[0]
+    return recognise(session, secret).principal
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom a request comes from, and what was read along with that.
+
+    Attributes:
+        principal: who it is.
+        kept: what their request of the same key was answered before.
+        experiment: the one that was to come along. Nothing says that they may see it: as long as
+            it is held, `get_experiment` needs no query for it.
+    """
+
+    principal: Principal
+    kept: idempotency.Kept | None
+    experiment: tables.Experiment | None
 
 
 def recognise(
-    session: Session, secret: str | None, key: str | None
-) -> tuple[Principal, idempotency.Kept | None]:
-    """The principal behind a token, and what their request of this key was answered before.
+    session: Session,
+    secret: str | None,
+    *,
+    key: str | None = None,
+    experiment_id: int | None = None,
+) -> Caller:
+    """The principal behind a token, with what every request asks next.
+
+    Args:
+        session: to ask with.
+        secret: the token.
+        key: of the request.
+        experiment_id: the experiment that it is about.
 
     Raises:
         NotAuthenticated: without a token.
@@ -81,7 +107,7 @@ def recognise(
     if not secret:
         raise NotAuthenticated
     digest = hash_secret(secret)
-    token = accounts.find_token(session, digest, key)
+    token = accounts.find_token(session, digest, key, experiment_id)
     if token is None:
         raise NotAllowed("This API token is not known.", token_status="revoked")
     if not hmac.compare_digest(token.hash, digest) or token.revoked is not None:
@@ -99,7 +125,7 @@ def recognise(
         experiment_id=token.experiment_id,
         training_run_id=token.training_run_id,
     )
-    return principal, token.kept
+    return Caller(principal, token.kept, token.experiment)
 
 
 def require_write(principal: Principal) -> None:

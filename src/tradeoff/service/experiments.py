@@ -109,6 +109,9 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
         experiment.metadata_ = changes["metadata"]
     before = experiment.spec
     experiment.spec = _changed_spec(experiment, changes)
+    if experiment.spec != before:
+        # Reports that were checked against the one before are to be checked again.
+        experiment.rewrites += 1
     experiments.touch(session, experiment)
     if (experiment.spec.parameters, experiment.spec.metrics) != (before.parameters, before.metrics):
         # A budget or a bandwidth makes no suggestion worse.

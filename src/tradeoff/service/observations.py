@@ -18,14 +18,14 @@ from tradeoff.service.suggestions import is_modelled
 from tradeoff.spec import tasks
 from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.spec.values import Value
-from tradeoff.store import experiments, observations, queue, tables
+from tradeoff.store import experiments, observations, queue, reports, tables
 from tradeoff.store import suggestions as stored_suggestions
 from tradeoff.store.database import Session
 
 MAX_BATCH = 2_500
 MAX_OBSERVATIONS = 100_000
 #: What a report says about its suggestion: the columns that a retry has equal.
-TOLD = ("suggestion_id", "failed", "transient", "values", "metadata_")
+TOLD = ("suggestion_id", "failed", "transient", "values", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,31 @@ def report(session: Session, experiment: tables.Experiment, report: Report) -> t
     Raises:
         BadInput: when it does not fit the experiment; the message names the field.
     """
+    if not report.dedupe:
+        kept = _keep_at_once(session, experiment, report)
+        if kept is not None:
+            return kept
     # Before the checks, which would otherwise be against a space that changes meanwhile.
     experiments.lock(session, experiment)
     return _keep_new(session, experiment, [report], [_checked(session, experiment, report, "")])[0]
+
+
+def _keep_at_once(
+    session: Session, experiment: tables.Experiment, report: Report
+) -> tables.Observation | None:
+    """Keep a report that is plainly right, and hold the experiment no longer than that takes.
+
+    `None` when there is something to say about it, or the experiment changed since it was read:
+    then it has to be looked at while nothing changes.
+    """
+    try:
+        row = _checked_outcome(experiment, report, "")
+        if report.suggestion_id is None:
+            row |= _checked_assignments(session, experiment, report, "")
+    except BadInput:
+        return None
+    kept = _keep(session, experiment, [row])
+    return None if kept is None else kept[0]
 
 
 def report_many(
@@ -98,6 +120,14 @@ def _checked(
     session: Session, experiment: tables.Experiment, report: Report, path: str
 ) -> dict[str, Any]:
     """The columns of an observation, or the reason why it cannot be one."""
+    tried = _checked_assignments(session, experiment, report, path)
+    return _checked_outcome(experiment, report, path) | tried
+
+
+def _checked_assignments(
+    session: Session, experiment: tables.Experiment, report: Report, path: str
+) -> dict[str, Any]:
+    """The columns that tell what was tried."""
     if (report.suggestion_id is None) == (report.assignments is None):
         raise BadInput(f"{path}suggestion: give either a suggestion or assignments")
     if report.suggestion_id is not None:
@@ -111,15 +141,23 @@ def _checked(
         named = None if experiment.spec.tasks is None else report.task
         cost = experiment.spec.check_task(named, path=f"{path}task")
     return {
-        "experiment_id": experiment.id,
-        "suggestion_id": report.suggestion_id,
         "assignments": assignments,
         "task_cost": cost,
         "assignments_hash": stored_suggestions.hash_assignments(tasks.join(assignments, cost)),
+    }
+
+
+def _checked_outcome(experiment: tables.Experiment, report: Report, path: str) -> dict[str, Any]:
+    """The other columns; what was tried is what the suggestion suggests."""
+    return {
+        "suggestion_id": report.suggestion_id,
+        "assignments": None,
+        "task_cost": None,
+        "assignments_hash": None,
         "values": _checked_values(experiment, report.values, report.failed, path),
         "failed": report.failed,
         "transient": _checked_kind(report.failed, report.transient, path),
-        "metadata_": report.metadata,
+        "metadata": report.metadata,
     }
 
 
@@ -169,7 +207,11 @@ def _keep_new(
     doubtful = {index: row for index, row in enumerate(rows) if reports[index].dedupe}
     repeated = _find_repeated(session, experiment, doubtful)
     new = [row for index, row in enumerate(rows) if index not in repeated]
-    kept = iter(_keep(session, experiment, new) if new else ())
+    if new and experiment.observation_count + len(new) > MAX_OBSERVATIONS:
+        raise BadInput(f"An experiment holds at most {MAX_OBSERVATIONS} observations")
+    stored = _keep(session, experiment, new) if new else []
+    assert stored is not None, "nothing changes while the experiment is locked"
+    kept = iter(stored)
     return [repeated[index] if index in repeated else next(kept) for index in range(len(rows))]
 
 
@@ -194,7 +236,7 @@ def _find_repeated(
 
 
 def _told(row: tables.Observation) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in TOLD}
+    return {name: getattr(row, "metadata_" if name == "metadata" else name) for name in TOLD}
 
 
 def _content(row: Mapping[str, Any]) -> str:
@@ -213,30 +255,19 @@ def _as_floats(part: Any) -> Any:
 
 def _keep(
     session: Session, experiment: tables.Experiment, rows: list[dict[str, Any]]
-) -> list[tables.Observation]:
-    """Store what was checked, on the locked experiment."""
-    if experiment.observation_count + len(rows) > MAX_OBSERVATIONS:
-        raise BadInput(f"An experiment holds at most {MAX_OBSERVATIONS} observations")
-    kept = observations.insert_many(session, rows)
-    _close(session, experiment, rows)
-    transient = sum(row["transient"] for row in rows)
-    experiment.observation_count += len(rows)
-    experiment.failure_count += sum(row["failed"] for row in rows)
-    experiment.transient_count += transient
-    _note(session, experiment, learnt=len(rows) - transient)
-    return kept
+) -> list[tables.Observation] | None:
+    """Store what was checked; of what met a transient failure, serve the like again.
 
-
-def _close(
-    session: Session, experiment: tables.Experiment, rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Close what was reported on; of what met a transient failure, serve the like again."""
-    suggestion_ids = {row["suggestion_id"] for row in rows} - {None}
-    if not suggestion_ids:
-        return
-    closed = stored_suggestions.update_closed(session, suggestion_ids)
+    `None` when the experiment is not what it was checked against.
+    """
+    kept = reports.keep(session, experiment, rows, most=MAX_OBSERVATIONS)
+    if kept is None:
+        return None
     unlucky = {row["suggestion_id"] for row in rows if row["transient"]}
-    _serve_again(session, experiment, unlucky.intersection(closed))
+    _serve_again(session, experiment, unlucky.intersection(kept.closed))
+    if any(not row["transient"] for row in rows):
+        _ask_for_refresh(session, experiment)
+    return kept.observations
 
 
 def _serve_again(
@@ -254,7 +285,12 @@ def _note(session: Session, experiment: tables.Experiment, *, learnt: int) -> No
     """
     experiment.revision += learnt
     experiments.touch(session, experiment)
-    if learnt and is_modelled(experiment):
+    if learnt:
+        _ask_for_refresh(session, experiment)
+
+
+def _ask_for_refresh(session: Session, experiment: tables.Experiment) -> None:
+    if is_modelled(experiment):
         queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
 
 

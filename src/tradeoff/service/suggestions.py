@@ -131,35 +131,33 @@ def serve(
     held = leases.give_back(session, experiment, asker)
     if held is not None:
         return held
+    bandwidth = experiment.spec.parallel_bandwidth or 1
+    # The design's points know of no observation, so none of them is ever stale.
+    by_model = is_modelled(experiment) and not is_initial(experiment)
+    # No refresh is on its way then: nothing is gained by waiting for one, or asking for it.
+    at_rest = by_model and ladder.read_rung(session, experiment) == ladder.WITHOUT_MODEL
+    awaits = by_model and not at_rest
+    fresh = stored.Freshness(experiment.revision, bandwidth) if awaits else None
+    taken = stored.take_ready(session, experiment.id, fresh=fresh, asker=asker)
+    if taken is not None:
+        if awaits and taken.left < min(bandwidth, MIN_BUFFER):
+            queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
+        return taken.suggestion
     queued = queued_suggestions.take(session, experiment)
     if queued is not None:
         return _open_anyway(session, experiment, Draft(queued, "queued"), asker)
-    if is_initial(experiment) or not is_modelled(experiment):
-        # These points know of no observation, so none of them is ever stale.
-        taken = stored.take_ready(session, experiment.id, fresh=None, asker=asker)
-        if taken is not None:
-            return taken.suggestion
-        if experiment.spec.type == "grid":
-            return _draw_from_grid(session, experiment, asker)
-        return _draw(session, experiment, asker)
-    return _serve_modelled(session, experiment, asker, accept_stale=accept_stale)
+    if awaits:
+        return _serve_stale(session, experiment, asker, accept_stale=accept_stale)
+    if experiment.spec.type == "grid":
+        return _draw_from_grid(session, experiment, asker)
+    reason = ladder.REASONS[ladder.WITHOUT_MODEL] if at_rest else None
+    return _draw(session, experiment, asker, reason=reason)
 
 
-def _serve_modelled(
+def _serve_stale(
     session: Session, experiment: tables.Experiment, asker: Asker, *, accept_stale: bool
 ) -> tables.Suggestion | None:
-    if ladder.read_rung(session, experiment) == ladder.WITHOUT_MODEL:
-        # No refresh is on its way: nothing is gained by waiting for one, or asking for it.
-        left = stored.take_ready(session, experiment.id, fresh=None, asker=asker)
-        reason = ladder.REASONS[ladder.WITHOUT_MODEL]
-        return left.suggestion if left else _draw(session, experiment, asker, reason=reason)
-    bandwidth = experiment.spec.parallel_bandwidth or 1
-    fresh = stored.Freshness(experiment.revision, bandwidth)
-    taken = stored.take_ready(session, experiment.id, fresh=fresh, asker=asker)
-    if taken is not None:
-        if taken.left < min(bandwidth, MIN_BUFFER):
-            queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
-        return taken.suggestion
+    """What there is when nothing fresh is ready."""
     if _is_used_up(session, experiment):
         # No refresh could find anything else.
         return _draw(session, experiment, asker)

@@ -6,13 +6,14 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, and_, bindparam, func, select, update
+from sqlalchemy import Select, func, select, update
 
 from tradeoff.errors import NotFound
 from tradeoff.store.database import Session
+from tradeoff.store.entities import Form
 from tradeoff.store.idempotency import Kept
-from tradeoff.store.prepared import prepare
-from tradeoff.store.tables import Client, IdempotencyKey, Organization, Token
+from tradeoff.store.prepared import Query
+from tradeoff.store.tables import Client, Experiment, Organization, Token
 
 
 def insert_client(session: Session, *, name: str, organization_id: int | None = None) -> Client:
@@ -105,6 +106,7 @@ class Known:
         expired: it is past its time.
         client_deleted: its client is no more.
         kept: what a request of its was answered; see `find_token`.
+        experiment: that was asked for along with it.
     """
 
     token_id: int
@@ -119,33 +121,25 @@ class Known:
     expired: bool
     client_deleted: bool
     kept: Kept | None
+    experiment: Experiment | None
 
 
-# Every request asks this, so it is put together once. ix_tokens_unique_hash, pk_idempotency_keys
-_tokens, _clients, _keys = Token.__table__.c, Client.__table__.c, IdempotencyKey.__table__.c
-_FIND_TOKEN = prepare(
-    select(
-        _tokens.id,
-        _tokens.client_id,
-        _clients.organization_id,
-        _tokens.hash,
-        _tokens.role,
-        _tokens.development,
-        _tokens.experiment_id,
-        _tokens.training_run_id,
-        _tokens.revoked,
-        func.coalesce(_tokens.expires <= func.now(), False).label("expired"),
-        _clients.deleted,
-        _keys.request_hash,
-        _keys.status,
-        _keys.answer,
-    )
-    .join_from(Token.__table__, Client.__table__, _clients.id == _tokens.client_id)
-    .outerjoin(
-        IdempotencyKey.__table__,
-        and_(_keys.token_id == _tokens.id, _keys.key == bindparam("key")),
-    )
-    .where(_tokens.hash == bindparam("hash"))
+# Every request asks this. ix_tokens_unique_hash, pk_clients, pk_idempotency_keys, pk_experiments
+_EXPERIMENT = Form(Experiment)
+_FIND_TOKEN = Query(
+    f"""
+    select {_EXPERIMENT.select("experiments")},
+           tokens.id, tokens.client_id, clients.organization_id, tokens.hash, tokens.role,
+           tokens.development, tokens.experiment_id, tokens.training_run_id, tokens.revoked,
+           coalesce(tokens.expires <= now(), false), clients.deleted,
+           keys.request_hash, keys.status, keys.answer
+    from tokens
+    join clients on clients.id = tokens.client_id
+    left join idempotency_keys keys on keys.token_id = tokens.id and keys.key = %(key)s
+    left join experiments on experiments.id = %(experiment_id)s
+    where tokens.hash = %(hash)s
+    """,
+    {"hash": "bytea", "key": "text", "experiment_id": "bigint"},
 )
 
 
@@ -159,32 +153,27 @@ def later(session: Session, seconds: int) -> datetime.datetime:
     return now(session) + datetime.timedelta(seconds=seconds)
 
 
-def find_token(session: Session, hash: bytes, key: str | None = None) -> Known | None:
+def find_token(
+    session: Session, hash: bytes, key: str | None = None, experiment_id: int | None = None
+) -> Known | None:
     """The token with this hash.
 
     Args:
         session: to ask with.
         hash: SHA-256 of a secret.
         key: of a request; what it was answered before comes along.
+        experiment_id: of an experiment that comes along, whether or not the token may reach it.
     """
-    row = session.connection().execute(_FIND_TOKEN, {"hash": hash, "key": key}).one_or_none()
-    if row is None:
+    rows = _FIND_TOKEN.run(session, hash=hash, key=key, experiment_id=experiment_id)
+    if not rows:
         return None
-    kept = None if row.status is None else Kept(row.request_hash, row.status, row.answer)
-    return Known(
-        token_id=row.id,
-        client_id=row.client_id,
-        organization_id=row.organization_id,
-        hash=row.hash,
-        role=row.role,
-        development=row.development,
-        experiment_id=row.experiment_id,
-        training_run_id=row.training_run_id,
-        revoked=row.revoked,
-        expired=row.expired,
-        client_deleted=row.deleted,
-        kept=kept,
-    )
+    (row,) = rows
+    experiment, row = row[: len(_EXPERIMENT)], row[len(_EXPERIMENT) :]
+    *known, request_hash, status, answer = row
+    kept = None if status is None else Kept(bytes(request_hash), status, bytes(answer))
+    known[3] = bytes(known[3])
+    along = None if experiment[0] is None else _EXPERIMENT.load(session, experiment)
+    return Known(*known, kept=kept, experiment=along)  # type: ignore[misc]  # rows have no types
 
 
 def get_token(session: Session, token_id: int) -> Token:

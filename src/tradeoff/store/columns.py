@@ -14,7 +14,7 @@ from tradeoff.spec.experiment import ExperimentSpec
 
 
 @lru_cache(maxsize=256)
-def _read_spec(text: str) -> ExperimentSpec:
+def read_spec(text: str) -> ExperimentSpec:
     """The spec in `text`; every request reads one, nearly always the same few.
 
     An option that a newer release wrote is passed over: while one release takes over from another
@@ -49,4 +49,4 @@ class SpecColumn(TypeDecorator[ExperimentSpec]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> ExperimentSpec | None:
         """From JSON."""
-        return None if value is None else _read_spec(value)
+        return None if value is None else read_spec(value)

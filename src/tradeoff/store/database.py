@@ -11,6 +11,7 @@ import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 from sqlalchemy import Engine, create_engine, event, exc, text
@@ -18,10 +19,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 from tradeoff.errors import Conflict, StartError, Unavailable
-from tradeoff.store import prepared
-from tradeoff.store.tables import QUEUE_SCHEMA
+from tradeoff.store import driver, prepared
+from tradeoff.store.tables import QUEUE_SCHEMA, UNIQUE_KEY
 
-__all__ = ["Database", "Session", "connect", "driver_url", "plain_url"]
+__all__ = ["Database", "Session", "Twin", "connect", "driver_url", "plain_url"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,10 @@ POOL_TIMEOUT_SECONDS = 2
 #: How long a statement waits for a row that somebody else holds. Below the time limit of a
 #: statement, or that one would always strike first and a conflict look like an outage.
 LOCK_TIMEOUT_SECONDS = 4
+
+
+class Twin(Exception):
+    """The same request took effect while this one was at work; nothing of this one is kept."""
 
 
 def driver_url(url: str) -> str:
@@ -68,6 +73,7 @@ class Database:
         Raises:
             Unavailable: when the database is away, overloaded or full.
             Conflict: when another request holds the same rows for too long.
+            Twin: when another one took effect under its key; see `idempotency`.
         """
         try:
             with self._sessions() as session, session.begin():
@@ -75,7 +81,9 @@ class Database:
         except exc.TimeoutError as error:
             raise Unavailable("The service is busy; try again shortly.") from error
         except exc.DBAPIError as error:
-            raise _translate(error) from error
+            raise _translate(error, error.orig, lost=error.connection_invalidated) from error
+        except psycopg2.Error as error:  # of a `prepared.Query`
+            raise _translate(error, error) from error
 
     def check_durability(self) -> None:
         """Refuse a Postgres that can lose what it acknowledged.
@@ -128,6 +136,7 @@ def connect(url: str, *, pool_size: int = 10, statement_timeout_seconds: float =
         # What users measure does not belong into error messages and logs.
         hide_parameters=True,
         connect_args={
+            "connection_factory": driver.Connection,
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "keepalives_idle": 10,
@@ -160,15 +169,19 @@ def _refuse_lost(connection: psycopg2.extensions.connection, *_pool: object) -> 
         raise exc.DisconnectionError from error
 
 
-def _translate(error: exc.DBAPIError) -> Exception:
+def _translate(error: Exception, cause: BaseException | None, *, lost: bool = False) -> Exception:
     """What a driver's error means to the caller; the error itself when it is our own fault."""
-    cause = error.orig
+    if (
+        isinstance(cause, psycopg2.errors.UniqueViolation)
+        and cause.diag.constraint_name == UNIQUE_KEY
+    ):
+        return Twin()
     if isinstance(cause, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected):
         return Conflict("Another request is changing the same thing; try again.")
     if isinstance(cause, psycopg2.errors.DiskFull):
         logger.error("the database's disk is full")
         return Unavailable("The service cannot store anything at the moment; try again later.")
-    if error.connection_invalidated or isinstance(
+    if lost or isinstance(
         cause,
         psycopg2.OperationalError
         | psycopg2.InterfaceError

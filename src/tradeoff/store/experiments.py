@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Select, bindparam, func, inspect, select, update
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
 
 from tradeoff.errors import NotFound
 from tradeoff.spec.experiment import ExperimentSpec
@@ -49,10 +50,14 @@ def insert(
 def get(session: Session, experiment_id: int) -> Experiment:
     """The experiment with this id, deleted or not.
 
+    One that came along with its token (`accounts.find_token`) needs no query.
+
     Raises:
         NotFound: when there is none.
     """
-    row = session.scalars(_GET, {"id": experiment_id}).one_or_none()
+    row = session.identity_map.get(identity_key(Experiment, experiment_id))
+    if row is None:
+        row = session.scalars(_GET, {"id": experiment_id}).one_or_none()
     if row is None:
         raise NotFound(f"There is no experiment {experiment_id}")
     return row

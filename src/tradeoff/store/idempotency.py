@@ -3,7 +3,8 @@
 The row is written by the last statement of the effect's transaction: the two are there together
 or not at all. A twin that comes meanwhile does the work too, waits for the first one at this very
 row, and then undoes its own. That is rare; looking before each request for what comes back comes
-free with its token (`accounts.find_token`), and so a key costs one statement.
+free with its token (`accounts.find_token`), and the row goes along with the commit: a key costs
+no trip to the database.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, func, select
 
 from tradeoff.errors import Unprocessable
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import prepare
+from tradeoff.store.prepared import Query
 from tradeoff.store.tables import IdempotencyKey
 
 #: A client that retries after this long is no longer recognised.
@@ -43,31 +43,32 @@ class Kept:
             )
 
 
-_KEEP = prepare(
-    insert(IdempotencyKey.__table__)  # type: ignore[arg-type]  # a table, in all but its type
-    .values(
-        {name: bindparam(name) for name in ("token_id", "key", "request_hash", "status", "answer")}
-    )
-    .on_conflict_do_nothing()
-    .returning(IdempotencyKey.__table__.c.token_id)
+_KEEP = Query(
+    """
+    insert into idempotency_keys (token_id, key, request_hash, status, answer)
+    values (%(token_id)s, %(key)s, %(request_hash)s, %(status)s, %(answer)s)
+    """,
+    {
+        "token_id": "bigint",
+        "key": "text",
+        "request_hash": "bytea",
+        "status": "integer",
+        "answer": "bytea",
+    },
 )
 
 
 def keep(
     session: Session, token_id: int, key: str, request_hash: bytes, status: int, body: bytes
-) -> bool:
-    """Remember the answer to a request; `False` when a twin of it has one: undo everything then.
+) -> None:
+    """Remember the answer to a request; it goes along with the commit.
 
-    Waits for a twin that is about to commit.
+    There it waits for a twin that is about to commit, and if that one does the transaction ends
+    with `database.Twin`, and nothing of it is kept.
     """
-    kept = {
-        "token_id": token_id,
-        "key": key,
-        "request_hash": request_hash,
-        "status": status,
-        "answer": body,
-    }
-    return session.connection().execute(_KEEP, kept).first() is not None
+    _KEEP.post(
+        session, token_id=token_id, key=key, request_hash=request_hash, status=status, answer=body
+    )
 
 
 def purge(session: Session, *, limit: int = 10_000) -> int:

@@ -11,10 +11,8 @@ from sqlalchemy import (
     Float,
     Select,
     Text,
-    bindparam,
     cast,
     func,
-    insert,
     select,
     update,
 )
@@ -23,46 +21,10 @@ from tradeoff.errors import BadInput, NotFound
 from tradeoff.spec import tasks
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import prepare
 from tradeoff.store.tables import Experiment, Observation
 
 #: A client that keeps no key of its requests is believed to retry for so long.
 RETRIED_WITHIN = datetime.timedelta(minutes=10)
-
-
-def insert_many(session: Session, rows: Sequence[dict[str, Any]]) -> list[Observation]:
-    """Keep observations; the answer has the order of `rows`."""
-    if len(rows) == 1 and rows[0].keys() == _GIVEN.keys():
-        return list(session.scalars(_INSERT_ONE, rows[0]))
-    statement = insert(Observation).returning(Observation, sort_by_parameter_order=True)
-    return list(session.scalars(statement, rows))
-
-
-_columns = Observation.__table__.c
-_GIVEN = {
-    **{
-        name: _columns[name]
-        for name in (
-            "experiment_id",
-            "suggestion_id",
-            "assignments",
-            "task_cost",
-            "assignments_hash",
-            "values",
-            "failed",
-            "transient",
-        )
-    },
-    "metadata_": _columns.metadata,
-}
-# Most reports are of one observation.
-_INSERT_ONE = prepare(
-    select(Observation).from_statement(
-        insert(Observation.__table__)  # type: ignore[arg-type]  # a table, in all but its type
-        .values({column: bindparam(name, type_=column.type) for name, column in _GIVEN.items()})
-        .returning(Observation.__table__)
-    )
-)
 
 
 def list_recent(

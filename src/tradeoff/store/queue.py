@@ -10,11 +10,11 @@ import logging
 from dataclasses import dataclass
 
 from procrastinate import App, PsycopgConnector
-from sqlalchemy import BigInteger, Text, bindparam, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import prepare
+from tradeoff.store.prepared import Query
 from tradeoff.store.tables import QUEUE_SCHEMA
 
 logger = logging.getLogger(__name__)
@@ -50,10 +50,10 @@ def defer_refresh(session: Session, experiment_id: int, *, client_id: int) -> No
     """Ask for a refresh of an experiment's buffer, unless one is waiting already.
 
     At most one waits and one runs per experiment. Who holds the lock of the experiment's row may
-    rely on the one that waits: it reads the experiment after this transaction. This is the last
-    statement of its transaction that can wait for another one: until the commit, everybody else
-    who enqueues the same refresh waits for this one, and would do so for ever if this one then
-    waited for a row of theirs.
+    rely on the one that waits: it reads the experiment after this transaction. It goes along with
+    the transaction's next statement or the commit, and is the last that can wait for another
+    transaction: until the commit, everybody else who enqueues the same refresh waits for this one,
+    and would do so for ever if this one then waited for a row of theirs.
 
     Args:
         session: to work with.
@@ -72,15 +72,13 @@ def defer_analysis(session: Session, experiment_id: int, *, client_id: int) -> N
 
 
 def _defer(session: Session, task: str, lock: str, experiment_id: int, client_id: int) -> None:
-    session.execute(
-        DEFER,
-        {
-            "task": task,
-            "queueing_lock": f"{task}-{experiment_id}",
-            "lock": lock,
-            "experiment_id": experiment_id,
-            "client_id": client_id,
-        },
+    DEFER.post(
+        session,
+        task=task,
+        queueing_lock=f"{task}-{experiment_id}",
+        lock=lock,
+        experiment_id=experiment_id,
+        client_id=client_id,
     )
 
 
@@ -94,12 +92,11 @@ def _defer(session: Session, task: str, lock: str, experiment_id: int, client_id
 #: each place before it is given at most once more to each client. Each of the three sub-queries
 #: reads one end of an index: procrastinate_jobs_priority_idx_v1, procrastinate_jobs_lock_idx_v1
 #: (no more rows than workers), ix_procrastinate_jobs_client_id_priority.
-DEFER = prepare(
-    text(
-        f"""
+DEFER = Query(
+    f"""
     insert into {QUEUE_SCHEMA}.procrastinate_jobs
         (queue_name, task_name, priority, lock, queueing_lock, args)
-    select '{QUEUE}', :task,
+    select '{QUEUE}', %(task)s,
            coalesce(
                least(
                    (select max(priority) from {QUEUE_SCHEMA}.procrastinate_jobs
@@ -107,28 +104,28 @@ DEFER = prepare(
                    (select min(priority) - 1 from {QUEUE_SCHEMA}.procrastinate_jobs
                     where status = 'doing'),
                    (select min(priority) - 1 from {QUEUE_SCHEMA}.procrastinate_jobs
-                    where status = 'todo' and args ->> 'client_id' = cast(:client_id as text))
+                    where status = 'todo' and args ->> 'client_id' = cast(%(client_id)s as text))
                ),
                0
            ),
-           :lock, :queueing_lock,
+           %(lock)s, %(queueing_lock)s,
            jsonb_build_object(
-               'experiment_id', cast(:experiment_id as bigint),
-               'client_id', cast(:client_id as bigint)
+               'experiment_id', cast(%(experiment_id)s as bigint),
+               'client_id', cast(%(client_id)s as bigint)
            )
     where not exists (
         select from {QUEUE_SCHEMA}.procrastinate_jobs
-        where queueing_lock = :queueing_lock and status = 'todo'
+        where queueing_lock = %(queueing_lock)s and status = 'todo'
     )
     on conflict (queueing_lock) where status = 'todo' do nothing
-    """
-    ).bindparams(
-        bindparam("experiment_id", type_=BigInteger),
-        bindparam("client_id", type_=BigInteger),
-        bindparam("task", type_=Text),
-        bindparam("lock", type_=Text),
-        bindparam("queueing_lock", type_=Text),
-    )
+    """,
+    {
+        "task": "text",
+        "experiment_id": "bigint",
+        "client_id": "bigint",
+        "lock": "text",
+        "queueing_lock": "text",
+    },
 )
 
 

@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
-    case,
     delete,
     exists,
     func,
@@ -40,8 +39,9 @@ from tradeoff.errors import NotFound
 from tradeoff.spec import tasks
 from tradeoff.spec.values import Value
 from tradeoff.store.database import Session
-from tradeoff.store.prepared import prepare
-from tradeoff.store.tables import Experiment, Observation, Suggestion
+from tradeoff.store.entities import Form
+from tradeoff.store.prepared import Query, prepare
+from tradeoff.store.tables import Experiment, Observation, QueuedSuggestion, Suggestion
 
 #: An open suggestion that nobody reported on for so long is no longer expected back, unless the
 #: experiment says otherwise.
@@ -52,6 +52,8 @@ MAX_ATTEMPTS = 2
 MOST_COUNTED = 500
 #: Leases lapsed by one statement.
 LAPSE_BATCH = 1_000
+#: Of what is left in a buffer, so much is counted.
+MOST_LEFT = 4
 #: How often taking a suggestion is tried again after losing a race for it.
 TAKE_TRIES = 20
 
@@ -124,13 +126,14 @@ class Taken:
 
     Attributes:
         suggestion: now open.
-        left: how many others, as new as this one, were ready.
+        left: how many others, as new as this one, were ready; counted up to `MOST_LEFT`.
     """
 
     suggestion: Suggestion
     left: int
 
 
+_FORM = Form(Suggestion)
 #: The states of a suggestion that was handed out.
 HANDED_OUT = ("open", "lapsed", "closed")
 #: Those of the buffer; the condition of ix_suggestions_ready.
@@ -360,7 +363,8 @@ def take_ready(
 ) -> Taken | None:
     """Hand out the best suggestion of the buffer, each to one caller only.
 
-    What is served again after a transient failure comes first, however old it is.
+    What is served again after a transient failure comes first, however old it is. Nothing is
+    taken while something waits that a user queued.
 
     Args:
         session: to work with.
@@ -376,11 +380,12 @@ def take_ready(
     if fresh is not None:
         parameters |= {"revision": fresh.revision, "bandwidth": fresh.bandwidth}
     for _ in range(TAKE_TRIES):
-        found = session.execute(_taking(fresh is None), parameters).one_or_none()
-        if found is None:
+        found = _taking(fresh is None).run(session, **parameters)
+        if not found:
             return None
-        if found[0] is not None:
-            return Taken(found[0], found[1])
+        ((left, *opened),) = found
+        if opened[0] is not None:
+            return Taken(_FORM.load(session, opened), left)
         # An equal one stands in the way: it was opened at this very moment, and is seen at the
         # next look; or its lease ran out, and nobody has noted it.
         lapse(session, experiment_id=experiment_id)
@@ -388,7 +393,7 @@ def take_ready(
 
 
 @functools.cache
-def _taking(any_age: bool) -> Select[Any]:
+def _taking(any_age: bool) -> Query:
     """One statement that moves the best of the buffer among the open ones.
 
     It gives no row when nothing fits, and a row without a suggestion when the best one could not
@@ -396,8 +401,8 @@ def _taking(any_age: bool) -> Select[Any]:
     """
     experiment_id = bindparam("experiment_id", type_=BigInteger)
     twin = aliased(Suggestion)
-    # ix_suggestions_unique_open
-    taken_already = exists().where(
+    # ix_suggestions_unique_open; one look for each, as in `_observed`
+    taken_already = select(literal(1)).where(
         twin.experiment_id == Suggestion.experiment_id,
         twin.assignments_hash == Suggestion.assignments_hash,
         twin.repeat == Suggestion.repeat,
@@ -405,18 +410,21 @@ def _taking(any_age: bool) -> Select[Any]:
         ~twin.deleted,
         ~is_overdue(twin),
     )
-    # ix_suggestions_ready
+    # ix_queued_suggestions_experiment_id_id
+    queued = exists().where(QueuedSuggestion.experiment_id == experiment_id)
+    # ix_suggestions_ready, in its order: only the first that fits is looked at
     best = (
         select(Suggestion)
         .where(
             Suggestion.experiment_id == experiment_id,
             Suggestion.state.in_(WAITING),
             ~Suggestion.deleted,
-            ~taken_already,
+            taken_already.limit(1).correlate(Suggestion).scalar_subquery().is_(None),
             ~_observed(),
+            ~queued,
         )
         .order_by(
-            case((Suggestion.state == "queued", 0), else_=1),
+            Suggestion.state,  # what is queued before what is ready
             Suggestion.revision.desc(),
             Suggestion.rank,
             Suggestion.id,
@@ -436,7 +444,7 @@ def _taking(any_age: bool) -> Select[Any]:
         .cte("moved")
     )
     others = (
-        select(func.count())
+        select(literal(1))
         .where(
             Suggestion.experiment_id == experiment_id,
             Suggestion.state.in_(WAITING),
@@ -446,11 +454,13 @@ def _taking(any_age: bool) -> Select[Any]:
             Suggestion.id != chosen.c.id,
         )
         .correlate(chosen)
-        .scalar_subquery()
+        .limit(MOST_LEFT)
+        .subquery()
     )
-    row = aliased(Suggestion, opened)
-    taken = select(row, others).select_from(chosen.outerjoin(opened, true())).add_cte(moved)
-    return prepare(taken)
+    left = select(func.count()).select_from(others).correlate(chosen).scalar_subquery()
+    columns = (opened.c[name] for name in _FORM.columns)
+    taken = select(left, *columns).select_from(chosen.outerjoin(opened, true())).add_cte(moved)
+    return Query.of(taken)
 
 
 def _is_fresh(experiment_id: Any) -> ColumnElement[bool]:
@@ -483,7 +493,8 @@ def _opening(given: Mapping[str, ColumnElement[Any]]) -> Any:
     """
     return (
         insert(Suggestion)
-        .from_select(list(given), select(*given.values()))
+        # The database's defaults: Python's would be parameters that nobody gives.
+        .from_select(list(given), select(*given.values()), include_defaults=False)
         .on_conflict_do_nothing(
             index_elements=["experiment_id", "assignments_hash", "repeat"],
             index_where=text("state = 'open' and not deleted"),
@@ -676,11 +687,16 @@ def count_used(session: Session, experiment_id: int) -> int:
 def update_closed(session: Session, suggestion_ids: Collection[int]) -> list[int]:
     """Close suggestions that were observed, lapsed ones included; gives those that were not yet."""
     closed = session.connection().execute(_CLOSE, {"ids": list(suggestion_ids)}).scalars().all()
-    for suggestion_id in closed:
+    note_closed(session, closed)
+    return list(closed)
+
+
+def note_closed(session: Session, suggestion_ids: Iterable[int]) -> None:
+    """Let what the session has loaded of these suggestions know that they are closed."""
+    for suggestion_id in suggestion_ids:
         loaded = session.identity_map.get(identity_key(Suggestion, suggestion_id))
         if loaded is not None:
             set_committed_value(loaded, "state", "closed")
-    return list(closed)
 
 
 _columns = Suggestion.__table__.c

@@ -48,6 +48,8 @@ QUEUE_SCHEMA = "jobs"
 UNIQUE_OPEN = "ix_suggestions_unique_open"
 #: No two projects of a client have the same name in addresses; see `store.projects`.
 UNIQUE_SLUG = "ix_projects_unique_slug"
+#: No two requests of a token take effect under one key; see `store.idempotency`.
+UNIQUE_KEY = "pk_idempotency_keys"
 #: No two tags of a client have the same name; see `store.tags`.
 UNIQUE_TAG = "ix_tags_unique_name"
 #: No two users of an organization have the same address; see `store.users`.
@@ -260,8 +262,9 @@ class Experiment(Base):
     engine_state: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     #: Failures among `failure_count` that say nothing about their configuration.
     transient_count: Mapped[int] = mapped_column(server_default=text("0"), default=0)
-    #: Grows when what was reported before is no longer so: an observation was changed or deleted.
-    #: Whoever keeps what he read of the observations reads all of them anew then.
+    #: Grows when what was reported before is no longer so, since an observation was changed or
+    #: deleted, and when the spec changes. Whoever keeps what he read of the observations reads all
+    #: of them anew then, and what was checked against the spec is checked again.
     rewrites: Mapped[int] = mapped_column(server_default=text("0"), default=0)
     #: What was found among the observations up to one of them; see `store.findings`. Deferred:
     #: few of those who read an experiment need it.
@@ -291,11 +294,14 @@ class Suggestion(Base):
             unique=True,
             postgresql_where=text("state = 'open' and not deleted"),
         ),
-        # Taking the best ready one.
+        # Taking the best ready one: the order in which they are served.
         Index(
             "ix_suggestions_ready",
             "experiment_id",
+            "state",
+            text("revision desc"),
             "rank",
+            "id",
             postgresql_where=text("state in ('queued', 'ready') and not deleted"),
         ),
         # The list of handed-out suggestions; the newest first.
@@ -563,7 +569,7 @@ class IdempotencyKey(Base):
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (
-        PrimaryKeyConstraint("token_id", "key", name="pk_idempotency_keys"),
+        PrimaryKeyConstraint("token_id", "key", name=UNIQUE_KEY),
         # The purge of old ones.
         Index("ix_idempotency_keys_created", "created"),
     )
