@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.service import phases, report, site
 from benchmarks.service.phases import QUICK, Bench, Scale
 
-ALL = ("warm", "growth", "reads", "waiting", "herd", "live", "memory", "optuna")
+ALL = ("cost", "warm", "growth", "reads", "waiting", "herd", "live", "memory", "optuna")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,6 +65,7 @@ def measure(bench: Bench, only: Sequence[str], results: dict[str, Any]) -> None:
                 bench.say(traceback.format_exc())
                 bench.errors.setdefault(name, []).append(f"not measured: {error!r}")
 
+    do("cost", lambda: phases.measure_cost(bench))
     do("warm", lambda: phases.measure_warm(bench))
     do("growth", lambda: phases.measure_growth(bench))
     do("reads", lambda: phases.measure_reads(bench, results["growth"]["experiments"]))

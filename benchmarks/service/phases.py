@@ -25,6 +25,11 @@ FLEET = 32
 SMALL = 20
 #: How often so many clients ask and report as an experiment grows, ours and Optuna's alike.
 ROUNDS = {1: 100, CLIENTS: 10}
+#: CPU of a request is measured with so few clients and experiments, and so many rounds, that the
+#: buffers last.
+FEW, LASTING = 4, 60
+#: A training that is no more than a pause, in seconds.
+THINK_SECONDS = 0.5
 #: Latencies settle while connections and caches warm up.
 WARM_UP_SECONDS = 1.0
 
@@ -41,6 +46,7 @@ class Scale:
         herd: clients that come at one moment.
         optuna_sizes: trials in a study.
         optuna_seconds: the longest that one figure of Optuna takes.
+        cost_turns: of the figures of CPU.
     """
 
     seconds: float = 15.0
@@ -50,10 +56,16 @@ class Scale:
     herd: int = 500
     optuna_sizes: tuple[int, ...] = (SMALL, 2_000)
     optuna_seconds: float = 20.0
+    cost_turns: int = 10
 
 
 QUICK = Scale(
-    seconds=4.0, sizes=(SMALL, 2_000), rounds=2, optuna_sizes=(SMALL,), optuna_seconds=5.0
+    seconds=4.0,
+    sizes=(SMALL, 2_000),
+    rounds=2,
+    optuna_sizes=(SMALL,),
+    optuna_seconds=5.0,
+    cost_turns=5,
 )
 
 
@@ -147,24 +159,83 @@ class Bench:
         return replace(plan, **{"warm_up_seconds": WARM_UP_SECONDS, **changes})
 
 
+def measure_cost(bench: Bench) -> dict[str, Any]:
+    """CPU of a request, beside the ceiling's, in turn: it holds on a busy machine, too.
+
+    Nothing else works meanwhile: buffers that last are laid out before each turn.
+    """
+    site, port = bench.site, free_port()
+    ids = [site.create_experiment(loaded=SMALL, parallel_bandwidth=FLEET) for _ in range(FEW)]
+    turns: dict[str, list[dict[str, Any]]] = {"ceiling": [], "ask": [], "loop": []}
+    command = [sys.executable, "-m", "benchmarks.service.ceiling", str(port)]
+    with site.running("ceiling", command) as part:
+        part.tell(site.create_database("ceiling_cost"))
+        site.await_http(port, "/health/live", part)
+        for turn in range(bench.scale.cost_turns + 1):
+            bench.say(f"CPU of a request, turn {turn} of {bench.scale.cost_turns}")
+            for task in turns:
+                target = replace(site.target, port=port) if task == "ceiling" else site.target
+                for experiment in ids if task != "ceiling" else ():
+                    site.fill_buffer(experiment, seed=next(bench._seeds))
+                plan = bench.plan(
+                    ids,
+                    FEW,
+                    task="report" if task == "ceiling" else task,
+                    target=target,
+                    seconds=300.0,
+                    rounds=LASTING,
+                    warm_up_seconds=0.0,
+                )
+                row = bench.measure(f"cost, {task}", plan, ours=task != "ceiling")
+                if turn:  # the first one warms up
+                    turns[task].append(row)
+    return {"rows": [_cost(task, rows) for task, rows in turns.items()]}
+
+
+def _cost(task: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The median and the least CPU of a request over the turns, in milliseconds."""
+    part = "ceiling" if task == "ceiling" else "api"
+    used = {
+        name: [row["cpu_ms_per_request"][key] for row in rows]
+        for name, key in (("api", part), ("postgres", "postgres"))
+    }
+    used["both"] = [sum(pair) for pair in zip(*used.values(), strict=True)]
+    return {
+        "what": "ask and report" if task == "loop" else task,
+        **{
+            name: {"median": statistics.median(each), "least": min(each)}
+            for name, each in used.items()
+        },
+    }
+
+
 def measure_warm(bench: Bench) -> dict[str, Any]:
-    """32 clients whose buffers are always warm, and before and after them the ceiling."""
+    """32 clients whose buffers are always warm, and before and after them the ceiling.
+
+    Without a pause they queue up for the processor, and latency tells how many they are; with a
+    training between asking and reporting it tells what a training meets.
+    """
     ceilings = [_measure_ceiling(bench, "before")]
     rows = []
-    for count in (1, 4, CLIENTS):
-        bench.say(f"warm buffer, {CLIENTS} clients on {count} experiments")
+    for count, think in ((1, 0.0), (4, 0.0), (CLIENTS, 0.0), (4, THINK_SECONDS)):
+        name = f"{CLIENTS} clients on {count} experiments"
+        name += f", trainings of {think:g} s" if think else ""
+        bench.say(f"warm buffer, {name}")
         ids = [
             bench.site.create_experiment(loaded=SMALL, parallel_bandwidth=FLEET)
             for _ in range(count)
         ]
         with bench.warm(ids):
-            rows.append(bench.measure(f"warm, {count} experiments", bench.plan(ids)))
+            plan = bench.plan(ids, think_seconds=think)
+            rows.append({"what": name, "think": think, **bench.measure(f"warm, {name}", plan)})
     ceilings.append(_measure_ceiling(bench, "after"))
     bench.say("pgbench, one INSERT per transaction")
     url = bench.site.create_database("pgbench")
     fastapi = statistics.fmean(each["requests_per_second"] for each in ceilings)
     for row in rows:
-        row["share_of_ceiling"] = ratio(row["requests_per_second"], fastapi)
+        # What is asked for is less than what could be had, where clients pause.
+        share = ratio(row["requests_per_second"], fastapi)
+        row["share_of_ceiling"] = None if row["think"] else share
     return {
         "rows": rows,
         "ceilings": ceilings,

@@ -21,6 +21,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def write_all(results: Results) -> str:
     """Every table of what was measured."""
     parts = {
+        "cost": _cost,
         "warm": _warm,
         "growth": _growth,
         "reads": _reads,
@@ -33,10 +34,26 @@ def write_all(results: Results) -> str:
     return "\n\n".join(make(results[name]) for name, make in parts.items() if name in results)
 
 
+def _cost(found: Results) -> str:
+    rows = [
+        [
+            row["what"],
+            *(
+                f"{write(row[part]['median'])}, {write(row[part]['least'])}"
+                for part in ("api", "postgres", "both")
+            ),
+            write(row["both"]["median"] / found["rows"][0]["both"]["median"]),
+        ]
+        for row in found["rows"]
+    ]
+    headers = ["CPU ms of a request, median and least", "API", "Postgres", "both", "of the ceiling"]
+    return table(headers, rows)
+
+
 def _warm(found: Results) -> str:
     rows = [
         [
-            f"{row['clients']} clients, {row['experiments']} experiments",
+            row["what"],
             *_latencies(row, "ask"),
             *_latencies(row, "report"),
             write(row["requests_per_second"]),
@@ -58,7 +75,7 @@ def _warm(found: Results) -> str:
         ]
         for each in found["ceilings"]
     ]
-    headers = ["warm buffer, no think time", *_titles("ask"), *_titles("report")]
+    headers = ["warm buffer", *_titles("ask"), *_titles("report")]
     headers += ["requests/s", "observations/s", "of the ceiling", "sources", *USE]
     pgbench = found["pgbench"]
     told = (
@@ -192,9 +209,11 @@ def targets(results: Results) -> Iterator[tuple[str, float, str, bool]]:
     if "warm" in results:
         rows = results["warm"]["rows"]
         for kind, limit in (("ask", 50.0), ("report", 30.0)):
-            worst = max(row[kind]["p95"] for row in rows)
-            yield f"{kind} p95 ms, warm, 32 clients (worst)", worst, f"< {limit:g}", worst < limit
-        share = min(row["share_of_ceiling"] for row in rows)
+            for pauses, name in ((False, "no pause"), (True, "with trainings")):
+                worst = max(row[kind]["p95"] for row in rows if bool(row["think"]) is pauses)
+                what = f"{kind} p95 ms, warm, 32 clients, {name} (worst)"
+                yield what, worst, f"< {limit:g}", worst < limit
+        share = min(row["share_of_ceiling"] for row in rows if not row["think"])
         yield "requests/s of the FastAPI ceiling (worst)", share, ">= 0.5", share >= 0.5
     if "growth" in results:
         size = sorted({row["observations"] for row in results["growth"]["rows"]})[1]
@@ -240,7 +259,8 @@ def summarize(results: Results, *, clean: bool) -> str:
     """One line: the ratios."""
     parts = [f"{'clean' if clean else 'NOT CLEAN'}"]
     if "warm" in results:
-        shares = [row["share_of_ceiling"] for row in results["warm"]["rows"]]
+        rows = results["warm"]["rows"]
+        shares = [row["share_of_ceiling"] for row in rows if not row["think"]]
         parts.append(f"{write(min(shares))}-{write(max(shares))} of the FastAPI ceiling")
         ours = max(row["observations_per_second"] for row in results["warm"]["rows"])
         if results["warm"]["pgbench"]:

@@ -26,16 +26,19 @@ from benchmarks.service.question import BUDGET, METRICS, PARAMETERS, measure
 from benchmarks.service.wire import Target
 from tradeoff import Client
 from tradeoff.engine import design
-from tradeoff.service import accounts
+from tradeoff.service import accounts, suggestions
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store import embedded, migrations
 from tradeoff.store.database import connect
+from tradeoff.store.suggestions import Draft
 
 START_SECONDS = 120.0
 END_SECONDS = 30.0
 #: The API takes so many observations at once.
 BATCH = 2500
 SAMPLE_SECONDS = 0.1
+#: As many suggestions as a buffer holds at most, and a revision that no experiment comes to.
+BUFFER, FOR_EVER = 64, 2**40
 #: The design's sequence for what is loaded beforehand; no experiment's own.
 LOADED_SEED = 20
 
@@ -266,6 +269,17 @@ class Site:
             self.check()
             time.sleep(0.05)
         raise RuntimeError("the buffers do not fill")
+
+    def fill_buffer(self, experiment: str, *, seed: int) -> None:
+        """Lay out as many suggestions as a buffer holds, which stay fresh until they are asked."""
+        points = design.space_filling(spec(), seed=seed, start=0, count=BUFFER)
+        drafts = [Draft(point, "model", {"stand_in": True}) for point in points]
+        database = connect(self.database_url, pool_size=1)
+        with database.transaction() as session:
+            suggestions.fill_buffer(
+                session, int(experiment), drafts, revision=FOR_EVER, observations_seen=0
+            )
+        database.dispose()
 
     def empty_buffer(self, experiment: str) -> None:
         """Leave nothing ready: whoever asks has to wait."""

@@ -18,14 +18,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from benchmarks.service.site import spec
+from benchmarks.service.site import BUFFER, spec
 from tradeoff.engine import design
 from tradeoff.service import suggestions
 from tradeoff.store.database import Database, connect
 from tradeoff.store.suggestions import Draft
 
-#: As many as the largest buffer holds.
-BUFFER = 64
 #: Published anew when fewer than this are fresh.
 LOW = 40
 PAUSE_SECONDS = 0.01
