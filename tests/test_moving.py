@@ -56,7 +56,7 @@ def test_the_columns_of_sigopts_export() -> None:
         Column("stddev", "a"),
         Column("value", "b-c"),
         Column("task"),
-        Column("ignore"),
+        Column("task_cost"),
         Column("failed"),
         Column("created"),
         Column("metadata", "host"),
@@ -203,6 +203,24 @@ def test_an_experiment_is_worked_out_from_a_table() -> None:
     flat = tables.parse(b"parameter-x,value\n1,2\n1,3\n", {})
     with pytest.raises(TableError, match="x has one value everywhere: give the experiment with"):
         tables.define(flat, name="n", minimize=[])
+
+
+TASKS = "x,value,task_name,task_cost\n0.5,1,cheap,0.1\n0.7,2,full,1\n"
+
+
+def test_tasks_are_kept_apart() -> None:
+    table = tables.parse(TASKS.encode(), {"x": "parameter:x"})
+    worked_out = tables.define(table, name="n", minimize=[])
+    without = {key: value for key, value in worked_out.items() if key != "tasks"}
+
+    cheap, full = table.rows
+
+    assert worked_out["tasks"] == [{"name": "cheap", "cost": 0.1}, {"name": "full", "cost": 1}]
+    observed = [tables.observe(row, worked_out, "") for row in table.rows]
+    assert [each and each["task"] for each in observed] == ["cheap", "full"]
+    assert "task" not in (tables.observe(full, without, "") or {})
+    with pytest.raises(TableError, match="line 2: has the task 'cheap', and the experiment has no"):
+        tables.observe(cheap, without, "")
 
 
 def test_formulas_become_text_and_come_back() -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 
 Kind = Literal[
     "parameter", "value", "stddev", "metadata", "failed", "failure_kind", "status", "created",
-    "task", "id", "ignore",
+    "task", "task_cost", "id", "ignore",
 ]  # fmt: skip
 
 #: Prefixes with the name behind a dash or a dot, longest first.
@@ -39,7 +39,7 @@ PLAIN: dict[str, Kind] = {
     "task": "task",
     "task_name": "task",
     "id": "id",
-    "task_cost": "ignore",
+    "task_cost": "task_cost",
     "suggestion": "ignore",
     "experiment": "ignore",
     "user": "ignore",

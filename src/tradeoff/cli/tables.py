@@ -160,9 +160,22 @@ def observe(
     metadata: dict[str, Any] = {key: _number(cell) for key, cell in row.named("metadata").items()}
     metadata.setdefault(ORIGIN, row.get("id") or f"{mark} line {row.line}")
     body["metadata"] = metadata
-    if row.get("task") and experiment.get("tasks"):
-        body["task"] = row.get("task")
+    if (task := _task(row, experiment)) is not None:
+        body["task"] = task
     return body
+
+
+def _task(row: Row, experiment: Mapping[str, Any]) -> str | None:
+    """The task of a row; what a cheap one measured must not pass for the real thing."""
+    name, cost = row.get("task"), row.get("task_cost")
+    if not name or (not experiment.get("tasks") and _number(cost) == 1):
+        return None
+    if not experiment.get("tasks"):
+        raise TableError(
+            f"line {row.line}: has the task {name!r}, and the experiment has no tasks "
+            "(--map 'COLUMN=ignore' takes all rows for full ones)"
+        )
+    return name
 
 
 def _assignments(row: Row, experiment: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,6 +256,8 @@ def define(table: Table, *, name: str, minimize: Iterable[str]) -> dict[str, Any
     if not parameters or not metrics:
         what = "parameter" if not parameters else "metric"
         raise TableError(f"line 1: there is no column of a {what}; name one with --map")
+    tasks = {row.get("task"): _number(row.get("task_cost")) for row in table.rows}
+    tasks.pop("", None)
     unknown = sorted(set(minimize) - set(metrics))
     if unknown:
         raise TableError(f"--minimize {unknown[0]}: there are {', '.join(metrics)}")
@@ -255,7 +270,7 @@ def define(table: Table, *, name: str, minimize: Iterable[str]) -> dict[str, Any
             for each in metrics
         ],
         "observation_budget": 2 * len(table.rows),
-    }
+    } | ({"tasks": [{"name": n, "cost": c} for n, c in tasks.items()]} if len(tasks) > 1 else {})
 
 
 def _define_parameter(table: Table, name: str) -> dict[str, Any]:
