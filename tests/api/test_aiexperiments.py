@@ -107,7 +107,7 @@ def test_null_is_as_good_as_absent(api: Caller, project: str) -> None:
         ({"metrics": []}, "metrics: must hold at least 1"),
         ({"metrics": ["f"]}, "metrics[0]: must be an object"),
         ({"metrics": [{"objective": "minimize"}]}, "metrics[0].name: required"),
-        ({"metrics": [{"name": ""}]}, "metrics[0].name: required"),
+        ({"metrics": [{"name": ""}]}, "metrics[0].name: must not be empty"),
         ({"budget": 0}, "budget: must be a positive integer"),
         ({"budget": -1}, "budget: must be a positive integer"),
         ({"budget": 1.5}, "budget: must be an integer"),

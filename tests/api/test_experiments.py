@@ -80,7 +80,6 @@ ACCEPTED = {
     "metrics as names": metric("f", "g", observation_budget=9),
     "a single metric object": single_body(metric={"name": "f"}),
     "one unnamed metric": metric({"objective": "minimize"}),
-    "an empty metric name": metric({"name": ""}),
     "objective null": metric({"name": "f", "objective": None, "strategy": None}),
     "a metric as it is read": metric(
         {
@@ -237,6 +236,8 @@ REFUSED = {
     "a default object": (parameter(default_value={}), "default_value: must be a number"),
     "no metrics": (metric(), "metrics: must hold at least 1"),
     "metrics that are a number": (single_body(metrics=3), "metrics: must be an array"),
+    "an empty metric name": (metric({"name": ""}), "metrics[0].name: must not be empty"),
+    "a metric of no letters": (metric(""), "metrics[0].name: must not be empty"),
     "a metric that is a number": (metric(3), "metrics[0]: must be an object"),
     "metric and metrics": (metric("f", metric={"name": "g"}), "metric: give either"),
     "51 metrics": (metric(*(f"m{i}" for i in range(51))), "metrics: at most 50"),

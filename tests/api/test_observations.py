@@ -448,4 +448,5 @@ def test_sorting_by_metric_and_parameter(api: Caller) -> None:
     assert ids(api.get(every, sort="value-ms", ascending=True)) == [second, first, failed]
     assert ids(api.get(every, sort="parameter-lr")) == [second, failed, first]
     assert ids(api.get(every, sort="parameter-act", ascending=True))[-1] == second
-    assert "name one of the metrics" in refusal(api.get(every, sort="value"))
+    assert ids(api.get(every, sort="value")) == [failed, second, first]
+    assert "there is no metric 'f'" in refusal(api.get(every, sort="value-f"))

@@ -83,11 +83,11 @@ def test_the_direction_of_the_metric_counts(database: Database, account: Account
 @pytest.mark.parametrize(
     ("last", "budget", "told"),
     [
-        ([(0, 9)] * 5, 10, ["possible_stagnation"]),
+        ([(0, 9)] * 5, 10, []),  # reached by more than it
         ([(0, 9)] * 5, 9, ["possible_stagnation", "observation_budget_reached"]),
         ([(0, 9)] * 5, 11, []),  # only after the budget
-        ([(0, 9)] * 4 + [(6, 6)], 10, []),  # on the frontier
-        ([(0, 9)] * 4 + [None], 10, ["possible_stagnation"]),
+        ([(0, 9)] * 4 + [(6, 6)], 9, ["observation_budget_reached"]),  # on the frontier
+        ([(0, 9)] * 4 + [None], 9, ["possible_stagnation", "observation_budget_reached"]),
     ],
 )
 def test_two_metrics_stagnate_with_their_frontier(
@@ -103,12 +103,15 @@ def test_two_metrics_stagnate_with_their_frontier(
 def test_several_solutions_are_judged_by_the_frontier_too(
     database: Database, account: Account
 ) -> None:
-    settings = {"num_solutions": 2, "observation_budget": 10}
+    settings = {"num_solutions": 2, "observation_budget": 9}
 
     assert reasons(database, account, [5, 1, 1, 1, 1, 1, 1, 1, 1, 1], **settings) == [
-        "possible_stagnation"
+        "possible_stagnation",
+        "observation_budget_reached",
     ]
-    assert reasons(database, account, [5, 1, 1, 1, 1, 6, 1, 1, 1, 1], **settings) == []
+    assert reasons(database, account, [5, 1, 1, 1, 1, 6, 1, 1, 1, 1], **settings) == [
+        "observation_budget_reached"
+    ]
 
 
 def test_a_search_for_what_is_feasible_never_stagnates(

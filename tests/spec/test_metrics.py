@@ -14,7 +14,6 @@ from tradeoff.spec.metrics import Metric, MetricEvaluation
         ("accuracy", Metric(name="accuracy")),
         ({"name": "accuracy"}, Metric(name="accuracy", objective="maximize", strategy="optimize")),
         ({"name": " accuracy ", "object": "metric"}, Metric(name="accuracy")),
-        ({"name": ""}, Metric(name=None)),
         ({}, Metric()),
         ({"name": "a", "objective": None, "strategy": None, "threshold": None}, Metric(name="a")),
         (

@@ -379,7 +379,9 @@ def _change_outcome(
         given = changes["values"] or ()
         if observation.failed and failed and given:
             raise BadInput("values: the observation failed; send failed: false along with values")
-        observation.values = _checked_values(experiment, given, failed, "")
+        observation.values = _kept_stddevs(
+            experiment, given, _checked_values(experiment, given, failed, ""), observation.values
+        )
     elif failed and observation.values:
         raise BadInput("values: send null along with failed: true, since a failure has no values")
     elif not failed and observation.failed:
@@ -389,6 +391,19 @@ def _change_outcome(
     if kind is not None and not failed:
         raise BadInput("failure_kind: only an observation with failed: true has one")
     observation.failed, observation.transient = failed, transient
+
+
+def _kept_stddevs(
+    experiment: tables.Experiment,
+    given: Sequence[MetricEvaluation],
+    values: dict[str, Any],
+    before: Mapping[str, Any],
+) -> dict[str, Any]:
+    """`values` with the standard deviations of `before` where none was given, not even `None`."""
+    for key, evaluation in experiment.spec.check_values(given).items() if values else ():
+        if "value_stddev" not in evaluation.model_fields_set and key in before:
+            values[key]["value_stddev"] = before[key].get("value_stddev")
+    return values
 
 
 def delete(

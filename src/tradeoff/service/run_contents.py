@@ -27,6 +27,13 @@ COLUMNS = {
     "model": "model",
     "source_code": "source_code",
 }
+#: What each entry of these must have.
+NEEDED = {
+    "assignments_meta": ("source",),
+    "assignments_sources": ("sort", "default_show"),
+    "values": ("value",),
+    "logs": ("content",),
+}
 MAX_KEYS = 100
 #: A log is cut to so many characters.
 MAX_LOG = 1_124
@@ -56,6 +63,7 @@ def apply(
             changed[name] = _merged(logged[name] or {}, given)
         else:
             changed[name] = _without_nulls(given)
+            _check_complete(name, changed[name] or {})
     if "logs" in changed:
         changed["logs"] = _shortened(changed["logs"] or {})
     after = {**logged, **changed}
@@ -84,6 +92,14 @@ def _merged(before: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
 
 def _without_nulls(given: Mapping[str, Any]) -> dict[str, Any]:
     return _merged({}, given)
+
+
+def _check_complete(name: str, content: Mapping[str, Any]) -> None:
+    """What is not laid over something must be whole."""
+    for key, entry in content.items():
+        for part in NEEDED.get(name, ()):
+            if part not in entry:
+                raise BadInput(f"{name}.{shown(key)}.{part}: required")
 
 
 def _shortened(logs: Mapping[str, Any]) -> dict[str, Any]:

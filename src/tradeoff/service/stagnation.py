@@ -29,7 +29,7 @@ def reasons_to_stop(session: Session, experiment: tables.Experiment) -> list[str
     window = WINDOW_PER_PARAMETER * len(experiment.spec.parameters)
     if experiment.spec.optimized_metrics and count >= window + RANK:
         by_frontier = _is_judged_by_frontier(experiment.spec)
-        if not by_frontier or (budget is not None and count >= budget):
+        if not by_frontier or BUDGET_REACHED in reasons:
             outcomes = _outcomes(session, experiment)
             stagnates = _frontier_stands if by_frontier else _best_stands
             if len(outcomes) >= window + RANK and stagnates(outcomes, window):

@@ -10,7 +10,12 @@ from tradeoff.spec.values import Frozen, Number, check_name
 
 
 def _check_metric_name(value: Any) -> str | None:
-    return None if value is None or value == "" else check_name(value)
+    return None if value is None else check_name(value)
+
+
+def _check_evaluated(value: Any) -> str | None:
+    """An empty name stands for the only metric."""
+    return None if value == "" else _check_metric_name(value)
 
 
 class Metric(Frozen):
@@ -64,7 +69,7 @@ class MetricEvaluation(Frozen):
     object: Literal["metric_evaluation"] = Field(
         default="metric_evaluation", exclude=True, repr=False
     )
-    name: Annotated[str | None, BeforeValidator(_check_metric_name)] = None
+    name: Annotated[str | None, BeforeValidator(_check_evaluated)] = None
     """Of the metric; may be absent when there is one."""
     value: Number
     """What was measured, a finite number."""

@@ -97,10 +97,10 @@ def sort_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
     field, dash, rest = name.partition("-")
     if field in ("value", "value_stddev"):
         keys = [metric.key for metric in spec.metrics]
-        if not dash and len(keys) == 1:
+        if not dash:
             rest = keys[0]
-        elif not dash or rest not in keys:
-            raise BadInput(f"sort: name one of the metrics, as {field}-METRIC, not {name!r}")
+        elif rest not in keys:
+            raise BadInput(f"sort: there is no metric {rest!r}; name one, as {field}-METRIC")
         return cast(Observation.values[rest][field].astext, Float)
     if field == "parameter" and dash:
         return _parameter_key(spec, rest)

@@ -44,8 +44,8 @@ LOGGED = {
     "values": "values",
     "logs": "logs",
 }
-#: Unix seconds up to the year 9999.
-MAX_MOMENT = 253_402_300_799
+#: Unix seconds from the year 1 to the year 9999.
+MIN_MOMENT, MAX_MOMENT = -62_135_596_800, 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,11 @@ def condition(name: str, operator: str, value: Any) -> ColumnElement[bool]:
         raise BadInput(f"value: {shown(value)} is not ordered; use == or !=")
     if value is None:
         return field.column.is_(None) if operator == "==" else field.column.is_not(None)
-    return _compare(field, operator, _bound(name, field, value))
+    bound = _bound(name, field, value)
+    if field.type == "timestamp":
+        # Users know times in whole seconds, and ask for the one that they were shown.
+        field = Field("timestamp", func.date_trunc("second", field.column))
+    return _compare(field, operator, bound)
 
 
 def _bound(name: str, field: Field, value: Any) -> Any:
@@ -143,7 +147,8 @@ def _bound(name: str, field: Field, value: Any) -> Any:
         if text.isascii() and text.isdigit() and len(text) <= 18:
             return int(text)
         raise BadInput(f"value: must be an id, such as '421', not {shown(value)}")
-    if field.type == "timestamp" and is_number and 0 <= value <= MAX_MOMENT:
+    is_second = is_number and float(value).is_integer() and abs(value) <= MAX_MOMENT
+    if field.type == "timestamp" and is_second and value >= MIN_MOMENT:
         return datetime.datetime.fromtimestamp(value, tz=datetime.UTC)
     if field.type == "numeric" and is_number:
         return float(value)

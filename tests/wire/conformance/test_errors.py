@@ -212,15 +212,6 @@ def test_a_tag_that_is_not_there_is_422_to_put_on_and_404_to_take_off(
     refusal(us.post(f"{run}/tags", {}), 400)
 
 
-def test_more_than_200_checkpoints_are_403(us: Caller, project: str) -> None:
-    run = path_of_run(make_run(us, project))
-    values = {"values": [{"name": "f", "value": 1}]}
-    for _ in range(200):
-        ok(us.post(f"{run}/checkpoints", values))
-
-    refusal(us.post(f"{run}/checkpoints", values), 403)
-
-
 def test_a_deleted_experiment_takes_nothing_new(us: Caller, project: str) -> None:
     path, ai = make_experiment(us), make_ai(us, project)
     ok(us.delete(path))

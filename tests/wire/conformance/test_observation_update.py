@@ -67,6 +67,21 @@ def test_values_are_replaced(us: Caller, path: str) -> None:
     assert changed["created"] == made["created"]
 
 
+def test_a_deviation_that_is_not_given_stays_and_null_clears_it(us: Caller) -> None:
+    path = make_experiment(us, metrics=["f"])
+    values = [{"name": "f", "value": 1, "value_stddev": 0.5}]
+    made = ok(us.post(f"{path}/observations", {"assignments": {"x": 0.5}, "values": values}))
+    where = f"{path}/observations/{made['id']}"
+
+    def put(**evaluation: Any) -> tuple[float, float | None]:
+        (shown,) = ok(us.put(where, {"values": [evaluation]}))["values"]
+        return shown["value"], shown["value_stddev"]
+
+    assert put(value=2.5) == (2.5, 0.5)
+    assert put(name="f", value=3, value_stddev=0.25) == (3, 0.25)
+    assert put(name=None, value=3, value_stddev=None) == (3, None)
+
+
 REFUSED: dict[str, dict[str, Any]] = {
     "a failure that keeps its values": {"failed": True},
     "a failure with values": {"failed": True, "values": evaluations(1, 2)},

@@ -135,6 +135,25 @@ def test_a_log_is_cut_at_1124_characters(us: Caller, project: str) -> None:
     assert len(merged["logs"]["stderr"]["content"]) == 1124
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"values": {"f": {}}},
+        {"values": {"f": {"value_stddev": 1}}},
+        {"values": {"f": {"value": None}}},
+        {"logs": {"stdout": {}}},
+        {"assignments": {"a": 1}, "assignments_meta": {"a": {}}},
+        {"assignments_sources": {"User": {"sort": 1}}},
+        {"assignments_sources": {"User": {"default_show": True}}},
+    ],
+)
+def test_what_stands_for_itself_must_be_whole(
+    us: Caller, project: str, given: dict[str, Any]
+) -> None:
+    assert "required" in refusal(us.post(f"{project}/training_runs", {"name": "run", **given}))
+    assert "required" in refusal(us.put(path_of_run(make_run(us, project)), given))
+
+
 # PUT and MERGE
 
 LOGGED: dict[str, Any] = {

@@ -88,6 +88,7 @@ FRONT = [(1, 3), (2, 2), (3, 1), (0, 0), (0, 0)]
 @pytest.mark.parametrize(
     ("budget", "last", "expected"),
     [
+        (10, [(0, 0)] * WINDOW, []),
         (8, [(0, 0)] * WINDOW, [BUDGET, STAGNATION]),
         (8, [*[(0, 0)] * 4, (4, 4)], [BUDGET]),
         (99, [(0, 0)] * WINDOW, []),

@@ -228,6 +228,13 @@ class ExperimentList(ListOfEitherKind):
     include_ai: QueryFlag = False
     """AIExperiments as well."""
 
+    @model_validator(mode="after")
+    def _check_period(self) -> ExperimentList:
+        start, end = self.period_start, self.period_end
+        if start is not None and end is not None and start > end:
+            raise ValueError("period_end: must not be before period_start")
+        return self
+
 
 class ExperimentDelete(Query):
     """How an experiment is deleted."""

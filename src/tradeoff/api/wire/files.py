@@ -14,7 +14,11 @@ from tradeoff.service.files import MAX_FILE_BYTES
 from tradeoff.spec.values import Name, PositiveInteger, check_text, shown
 
 MAX_TYPE_LENGTH = 100
-MIME_TYPE = re.compile(r"[A-Za-z0-9][\w.+!#$&^-]*/[A-Za-z0-9][\w.+!#$&^-]*(;[\x20-\x7e]*)?")
+MIME_TYPE = re.compile(
+    r"(application|audio|font|image|message|model|multipart|text|video)/"
+    r"[A-Za-z0-9][\w.+!#$&^-]*(;[\x20-\x7e]*)?",
+    re.ASCII | re.IGNORECASE,
+)
 MD5_BYTES = 16
 
 

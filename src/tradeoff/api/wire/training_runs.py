@@ -271,7 +271,7 @@ class TrainingRunCreate(Create, RunContent):
     """A training that begins, or that is over already."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [RUN_EXAMPLE]})
-    not_null = frozenset({"name", "state"})
+    not_null = frozenset({"state"})
 
     name: Name
     """What you call it, 1 to 100 characters."""
