@@ -79,9 +79,19 @@ def test_lists_filter_by_state_and_by_ids(us: Caller) -> None:
     assert ids(ok(us.get(f"{path}/suggestions"))) == [made[3], made[2], made[0]]
     assert ids(ok(us.get(f"{path}/suggestions", state="open"))) == [made[3], made[2]]
     assert ids(ok(us.get(f"{path}/suggestions", id=f"{made[0]},{made[3]}"))) == [made[3], made[0]]
+    assert ids(ok(us.get(f"{path}/suggestions", id=f'["{made[0]}",{made[3]}]'))) == [
+        made[3],
+        made[0],
+    ]
     assert made[1] in ids(ok(us.get(f"{path}/suggestions", deleted="True")))
     refusal(us.get(f"{path}/suggestions/{made[1]}"), 404)
-    for query in ({"state": "closed"}, {"state": "all"}, {"id": "a"}, {"sort": "created"}):
+    for query in (
+        {"state": "closed"},
+        {"state": "all"},
+        {"id": "a"},
+        {"id": "[]"},
+        {"sort": "created"},
+    ):
         refusal(us.get(f"{path}/suggestions", **query))
 
 

@@ -56,12 +56,15 @@ def check_unix_seconds(value: Any) -> int:
 
 
 def check_ids(value: Any) -> tuple[int, ...]:
-    """Numbers of objects, separated by commas.
+    """Numbers of objects, separated by commas or in a JSON array, as SigOpt's client writes lists.
 
     Raises:
         ValueError: when one of them is no number.
     """
-    return tuple(check_id(part.strip()) for part in str(value).split(","))
+    text = str(value)
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1].replace('"', "")
+    return tuple(check_id(part.strip()) for part in text.split(","))
 
 
 def check_marker(value: Any) -> str:
