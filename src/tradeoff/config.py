@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=lambda: Path.home() / ".tradeoff")
     #: `auto`, `cpu`, `cuda` or `cuda:N`.
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    #: Which engine makes suggestions: ours, or `reference`, BoTorch's stock loop. An experiment can
+    #: choose the latter for itself.
+    engine: Literal["default", "reference"] = "default"
     #: How long asking for a suggestion waits for the model before a simpler answer, in seconds.
     suggestion_wait_seconds: float = Field(default=2.0, ge=0, le=60)
     log_format: Literal["text", "json"] = "text"

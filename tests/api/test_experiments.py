@@ -421,7 +421,7 @@ REFUSED = {
     ),
     "tasks": (
         single_body(tasks=[{"name": "t", "cost": 1}], observation_budget=9),
-        "tasks: multitask experiments are not supported yet",
+        "tasks: at least two are needed, not 1",
     ),
     "runs_only without a project": (
         single_body(runs_only=True),

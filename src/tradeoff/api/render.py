@@ -76,6 +76,7 @@ def _common(row: tables.Experiment) -> dict[str, Any]:
         "parallel_bandwidth": spec.parallel_bandwidth,
         "num_solutions": spec.num_solutions,
         "suggestion_ttl_seconds": spec.suggestion_ttl_seconds,
+        "engine": spec.engine,
         "early_stopping": _early_stopping(spec.early_stopping),
         "metadata": row.metadata_,
     }

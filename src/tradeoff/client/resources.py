@@ -250,6 +250,7 @@ class Experiment(View):
     parallel_bandwidth: int | None
     num_solutions: int | None
     suggestion_ttl_seconds: float | None
+    engine: str
     early_stopping: dict[str, Any] | None
     metadata: dict[str, Any] | None
 

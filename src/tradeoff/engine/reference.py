@@ -119,6 +119,14 @@ def propose(
     return np.array(picks), values
 
 
+def predict(model: ModelListGP, X: Array) -> tuple[Array, Array]:
+    """Means and standard deviations of the metrics without noise, each `m x q`, standardised."""
+    with torch.no_grad():
+        posterior = model.posterior(tensor(X, _rows(model).device))
+        mean, variance = posterior.mean, posterior.variance
+    return np.asarray(mean.T.cpu().numpy()), np.asarray(variance.T.sqrt().cpu().numpy())
+
+
 def _acquisition(data: Data, model: ModelListGP, pending: Tensor, seed: int) -> AcquisitionFunction:
     m = data.objectives
     X = _rows(model)

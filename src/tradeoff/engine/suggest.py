@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tradeoff.engine import design, fitting, pareto, tasks
+from tradeoff.engine import design, fitting, pareto, reference, tasks
 from tradeoff.engine.acquisition import (
     Utility,
     draw_directions,
@@ -119,6 +119,7 @@ def suggest(
         predicted `mean` and its 95 % interval `low` to `high` in original units; the
         `probability_of_success` (`None` when no failure was seen); the `probability_of_feasibility`
         of each constraint metric; the `log_utility`; and the number of `observations` it saw.
+        `method` says who found it.
         Every explanation says in `reason` why a simpler way answered, `None` otherwise.
     """
     if spec.type == "grid":
@@ -164,7 +165,10 @@ def _with_model_if_possible(
     gpu_failed = False
     for computing_on, start in attempts:
         try:
-            answer = _from_model(space, data, q, start, computing_on, reason, effort)
+            if space.spec.engine == "reference":
+                answer = _from_reference(space, data, q, start, computing_on, reason)
+            else:
+                answer = _from_model(space, data, q, start, computing_on, reason, effort)
             return replace(answer, gpu_failed=gpu_failed)
         except Exception as error:  # this is the door behind which nothing may escape
             gpu_failed = gpu_failed or computing_on.type == "cuda"
@@ -280,7 +284,15 @@ def _from_model(
     utility = _utility(space, data, fitted.surrogate, fitted.success, rng)
     search = screen if effort == "light" else optimize
     picks, values = _pick(space, data, fitted.surrogate, utility, q, rng, device, search)
-    explanations = _explain(data, fitted, tensor(picks, device), values, reason)
+    X = tensor(picks, device)
+    with torch.no_grad():
+        mean, variance = fitted.surrogate.predict(X)
+        success = None if fitted.success is None else fitted.success.log_probability(X).exp()
+    moments = mean.cpu().numpy(), variance.sqrt().cpu().numpy()
+    explanations = _explain(data, *moments, values, reason, "expected improvement")
+    if success is not None:
+        for explanation, probability in zip(explanations, success, strict=True):
+            explanation["probability_of_success"] = float(probability)
     candidates = [
         Candidate(point, "model", explanation)
         for point, explanation in zip(space.decode(picks), explanations, strict=True)
@@ -288,6 +300,30 @@ def _from_model(
     warm = None if fitted.success is None else fitted.success.warm
     new_state = replace(state, asks=state.asks + 1, metrics=fitted.metrics, success=warm)
     return Suggested(tuple(candidates), new_state)
+
+
+def _from_reference(
+    space: Space, data: Data, q: int, state: State, device: torch.device, reason: str | None
+) -> Suggested:
+    """BoTorch's stock loop, each repeat of something seen moved aside; it keeps no state."""
+    rng = np.random.default_rng([state.seed, state.asks])
+    model = reference.fit(data, device)
+    picks, values = reference.propose(space, data, model, q, seed=int(rng.integers(2**31)))
+    seen = data.seen
+    for number, pick in enumerate(picks):
+        if is_seen(pick, seen):
+            picks[number] = _fresh_row(space, pick, seen, rng)
+        seen = np.concatenate([seen, picks[number][None]])
+    moments = reference.predict(model, picks)
+    candidates = [
+        Candidate(point, "model", explanation)
+        for point, explanation in zip(
+            space.decode(picks),
+            _explain(data, *moments, values, reason, "BoTorch's stock loop"),
+            strict=True,
+        )
+    ]
+    return Suggested(tuple(candidates), replace(state, asks=state.asks + 1))
 
 
 def _utility(
@@ -381,16 +417,22 @@ def _step_scale(model: SurrogateModel) -> Array:
 
 def _explain(
     data: Data,
-    fitted: fitting.Fitted,
-    X: Tensor,
+    centre: Array,
+    deviation: Array,
     values: Sequence[float],
     reason: str | None,
+    method: str,
 ) -> list[dict[str, Any]]:
-    """What the models expect of each pick, in original units."""
-    with torch.no_grad():
-        mean, variance = fitted.surrogate.predict(X)
-        success = None if fitted.success is None else fitted.success.log_probability(X).exp()
-    centre, deviation = mean.cpu().numpy(), variance.sqrt().cpu().numpy()
+    """What the models expect of each pick, in original units.
+
+    Args:
+        data: what they were fitted to.
+        centre: `m x q`, means at the picks, standardised.
+        deviation: `m x q`, standard deviations likewise.
+        values: `q` log utilities.
+        reason: why something simpler was done, if so.
+        method: how the picks were made.
+    """
     explanations = []
     for pick, value in enumerate(values):
         metrics, feasibility = {}, {}
@@ -407,11 +449,11 @@ def _explain(
                 feasibility[metric.key] = 0.5 * math.erfc(-z / math.sqrt(2))
         explanations.append(
             {
-                "method": "expected improvement",
+                "method": method,
                 "reason": reason,
                 "observations": len(data.failed),
                 "metrics": metrics,
-                "probability_of_success": None if success is None else float(success[pick]),
+                "probability_of_success": None,
                 "probability_of_feasibility": feasibility,
                 "log_utility": value,
             }

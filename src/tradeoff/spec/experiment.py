@@ -62,6 +62,9 @@ class ExperimentSpec(Frozen):
     suggestion_ttl_seconds: Seconds | None = None
     """How long an open suggestion is waited for when nobody reports on it; later reports are
     taken all the same. `null` is 604800, a week."""
+    engine: Literal["default", "reference"] = "default"
+    """What makes the suggestions: `default`, Tradeoff's engine, or `reference`, BoTorch's stock
+    loop with its usual settings, which is far slower. Not with tasks."""
     early_stopping: EarlyStopping | None = None
     """Tell trainings that report checkpoints when they can no longer become one of the best;
     `{}` takes the defaults, `null` is off."""
@@ -74,6 +77,13 @@ class ExperimentSpec(Frozen):
     @classmethod
     def _default_type(cls, value: Any) -> Any:
         return "offline" if value is None else value
+
+    @field_validator(
+        "engine", mode="before", json_schema_input_type=Literal["default", "reference"] | None
+    )
+    @classmethod
+    def _default_engine(cls, value: Any) -> Any:
+        return "default" if value is None else value
 
     @field_validator("conditionals", mode="before", json_schema_input_type=list[Conditional] | None)
     @classmethod
@@ -414,6 +424,8 @@ def _check_multitask(spec: ExperimentSpec) -> None:
         raise ValueError("tasks: no constraint metrics are possible with them")
     if (spec.num_solutions or 1) > 1:
         raise ValueError("tasks: several solutions are not possible with them")
+    if spec.engine == "reference":
+        raise ValueError("engine: the reference knows nothing of tasks; leave it out")
 
 
 def _check_grid_type(spec: ExperimentSpec) -> None:

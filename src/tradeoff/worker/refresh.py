@@ -63,15 +63,23 @@ class Refresher:
         engine: to ask.
         device: `auto`, `cpu`, `cuda` or `cuda:N`; the CPU steps in when a GPU fails.
         limit_seconds: time limit of one computation.
+        reference: let BoTorch's stock loop answer for every experiment that it can.
     """
 
     def __init__(
-        self, database: Database, engine: EngineProcess, *, device: str, limit_seconds: float
+        self,
+        database: Database,
+        engine: EngineProcess,
+        *,
+        device: str,
+        limit_seconds: float,
+        reference: bool = False,
     ) -> None:
         self._database = database
         self._engine = engine
         self._gpu = gpu.Gpu(device)
         self._limit_seconds = limit_seconds
+        self._reference = reference
         self._histories = Histories()
 
     def refresh(self, experiment_id: int) -> bool:
@@ -135,8 +143,14 @@ class Refresher:
                 if remembered is None
                 else engine_state.State.from_json(remembered)
             )
+            spec = experiment.spec
+            if self._reference and spec.tasks is None:
+                spec = spec.model_copy(update={"engine": "reference"})
+            if spec.engine == "reference":
+                # It takes a minute for one suggestion where ours takes less than a second.
+                size = min(size, spec.parallel_bandwidth or 1)
             question = Question(
-                spec=experiment.spec,
+                spec=spec,
                 history=self._histories.load(session, experiment),
                 q=size,
                 state=state,

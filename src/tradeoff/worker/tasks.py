@@ -15,7 +15,11 @@ from tradeoff.worker.refresh import Refresher
 def register(app: App, database: Database, engine: EngineProcess, settings: Settings) -> None:
     """Teach `app` its tasks; they run in threads, so the heartbeat goes on."""
     refresher = Refresher(
-        database, engine, device=settings.device, limit_seconds=settings.refresh_limit_seconds
+        database,
+        engine,
+        device=settings.device,
+        limit_seconds=settings.refresh_limit_seconds,
+        reference=settings.engine == "reference",
     )
 
     analyst = Analyst(database, engine, limit_seconds=settings.refresh_limit_seconds)

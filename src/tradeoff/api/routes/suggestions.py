@@ -43,6 +43,7 @@ def create(
         row = suggestions.add(session, experiment, body.assignments, task=body.task, asker=asker)
         return render.suggestion(row, experiment.spec)
     if body.task is not None:
+        experiment.spec.check_task(body.task)
         raise BadInput("task: only together with assignments; otherwise the suggestion names one")
     served = suggestions.serve(session, experiment, asker=asker, accept_stale=accept_stale)
     return None if served is None else render.suggestion(served, experiment.spec)

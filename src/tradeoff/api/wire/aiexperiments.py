@@ -22,7 +22,7 @@ from tradeoff.spec.values import Name, PositiveInteger, shown
 
 def _refuse_tasks(value: Any) -> None:
     if value is not None:
-        raise ValueError("an AIExperiment has none")
+        raise ValueError("unknown key; an AIExperiment has none")
 
 
 class AIExperimentCreate(ExperimentSpec):

@@ -423,6 +423,8 @@ class ExperimentOfEitherKind(Answer):
     """How many different good configurations are wanted; `null` counts as 1."""
     suggestion_ttl_seconds: float | None
     """How long an open suggestion is waited for; `null` is 604800, a week."""
+    engine: Literal["default", "reference"]
+    """What makes the suggestions: Tradeoff's engine, or BoTorch's stock loop."""
     early_stopping: EarlyStopping | None
     """When trainings that report checkpoints are told to stop; `null` stops none."""
     metadata: dict[str, str | int | float] | None
