@@ -63,6 +63,12 @@ def test_tasks_cannot_change(api: Caller) -> None:
     refusal(api.put(path_of(multitask(api)), {"tasks": TASKS}))
 
 
+def test_all_else_of_a_multitask_experiment_can_change(api: Caller) -> None:
+    changed = ok(api.put(path_of(multitask(api)), {"parallel_bandwidth": 3, "name": "m"}))
+
+    assert (changed["parallel_bandwidth"], changed["tasks"]) == (3, [FULL, CHEAP])
+
+
 def test_experiments_of_runs_have_no_tasks(api: Caller) -> None:
     project = f"/v1/clients/{api.client_id}/projects"
     ok(api.post(project, {"id": "p", "name": "P"}))

@@ -1,4 +1,4 @@
-"""The migrations that bring what the models say, and tasks, from the step before with rows."""
+"""The migrations that bring what models say, tasks, and notes, from the step before with rows."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ def test_tasks_come_to_a_used_database(empty_url: str) -> None:
 
     run(empty_url, observation)  # the release before still writes
     assert run(empty_url, "select task_cost from observations") == [(None,), (None,)]
+
+
+def test_notes_come_to_a_used_database(empty_url: str) -> None:
+    upgrade_to(empty_url, "0013")
+    make_old_experiment(empty_url)
+    run(empty_url, "insert into projects (client_id, slug, name) select id, 'p', 'P' from clients")
+
+    upgrade_to(empty_url, "0014")
+
+    run(empty_url, "insert into project_notes (project_id, contents) select id, 'a' from projects")
+    run(empty_url, "delete from projects")
+    assert run(empty_url, "select count(*) from project_notes") == [(0,)]

@@ -312,6 +312,17 @@ def project(row: tables.Project, overview: Overview) -> projects.Project:
     )
 
 
+def project_note(row: tables.ProjectNote, project: tables.Project) -> projects.ProjectNote:
+    """A note about a project."""
+    return projects.ProjectNote(
+        client=str(project.client_id),
+        project=project.slug,
+        user=None,
+        created=_seconds(row.created),
+        contents=row.contents,
+    )
+
+
 def queued_suggestion(
     row: tables.QueuedSuggestion, spec: ExperimentSpec
 ) -> queued_suggestions.QueuedSuggestion:

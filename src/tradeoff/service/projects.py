@@ -63,3 +63,10 @@ def move(session: Session, experiment: tables.Experiment, slug: str | None) -> N
 def note_loss(session: Session, client_id: int, slug: str) -> None:
     """Note on a project that something leaves it; one that it joins sees that on its row."""
     projects.touch(session, projects.get(session, client_id, slug))
+
+
+def add_note(session: Session, project: tables.Project, contents: str) -> tables.ProjectNote:
+    """Keep a note about a project, beside those there are; the project changed with it."""
+    projects.lock(session, project)
+    projects.touch(session, project)
+    return projects.insert_note(session, project, contents)

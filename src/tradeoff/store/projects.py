@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from tradeoff.errors import Conflict, NotFound
 from tradeoff.spec.values import shown
 from tradeoff.store.database import Session
-from tradeoff.store.tables import UNIQUE_SLUG, Experiment, Project, TrainingRun
+from tradeoff.store.tables import UNIQUE_SLUG, Experiment, Project, ProjectNote, TrainingRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +133,18 @@ def list_overviews(session: Session, ids: Collection[int]) -> dict[int, Overview
     )
     query = select(Project.id, count, runs, last_change()).where(Project.id.in_(ids))
     return {row[0]: Overview(row[1], row[2], row[3]) for row in session.execute(query)}
+
+
+def insert_note(session: Session, project: Project, contents: str) -> ProjectNote:
+    """A new note of a project."""
+    row = ProjectNote(project_id=project.id, contents=contents)
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return row
+
+
+def list_notes(project_id: int) -> Select[ProjectNote]:
+    """The notes of a project."""
+    # ix_project_notes_project_id_id
+    return select(ProjectNote).where(ProjectNote.project_id == project_id)

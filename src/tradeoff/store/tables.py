@@ -4,7 +4,8 @@
                │        │  └─< permissions >─ users
                └────────┼──< users ─< tokens
                         ├──< tags
-                        ├──< projects ─< experiments, training_runs ─< run_checkpoints, files
+                        ├──< projects ─< project_notes
+                        │         └──< experiments, training_runs ─< run_checkpoints, files
                         └──< experiments ─< suggestions ─< checkpoints
                                    ├─────< queued_suggestions
                                    ├─────< observations
@@ -208,6 +209,21 @@ class Project(Base):
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
     #: When the project itself changed, or lost something; see `store.projects` for the rest.
     updated: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+
+
+class ProjectNote(Base):
+    """What somebody wrote about a project."""
+
+    __tablename__ = "project_notes"
+    __table_args__ = (
+        # The list of a project, newest first; also the foreign key.
+        Index("ix_project_notes_project_id_id", "project_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    contents: Mapped[str]
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
 
 
 class Experiment(Base):

@@ -130,6 +130,8 @@ ROUTES = (
     Route("GET", CLIENT + "/projects", projects.fetch_list, READ),
     Route("GET", PROJECT, projects.fetch, READ),
     Route("PUT", PROJECT, projects.update, WRITE),
+    Route("POST", PROJECT + "/notes", projects.create_note, WRITE),
+    Route("GET", PROJECT + "/notes", projects.fetch_notes, READ),
     Route(
         "POST",
         PROJECT + "/aiexperiments",

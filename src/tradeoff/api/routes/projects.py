@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from tradeoff.api import paging, render
 from tradeoff.api.wire.pagination import Pagination
-from tradeoff.api.wire.projects import Project, ProjectCreate, ProjectList, ProjectUpdate
+from tradeoff.api.wire.projects import (
+    Project,
+    ProjectCreate,
+    ProjectList,
+    ProjectNote,
+    ProjectNoteCreate,
+    ProjectNoteList,
+    ProjectUpdate,
+)
 from tradeoff.api.wire.queries import Fetch
 from tradeoff.service import projects
 from tradeoff.store import projects as stored
@@ -66,6 +74,32 @@ def update(
     if changes:
         projects.change(session, project, changes)
     return _render(session, project)
+
+
+def create_note(
+    session: Session, client: tables.Client, project: tables.Project, body: ProjectNoteCreate
+) -> ProjectNote:
+    """Write a note about a project.
+
+    The notes before it are kept.
+    """
+    return render.project_note(projects.add_note(session, project, body.contents), project)
+
+
+def fetch_notes(
+    session: Session, client: tables.Client, project: tables.Project, query: ProjectNoteList
+) -> Pagination[ProjectNote]:
+    """List the notes about a project.
+
+    The newest come first.
+    """
+    page = paging.fetch(
+        session,
+        stored.list_notes(project.id),
+        query,
+        id_column=tables.ProjectNote.id.expression,
+    )
+    return paging.envelope(page, lambda row: render.project_note(row, project))
 
 
 def _render(session: Session, row: tables.Project) -> Project:

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from tradeoff.api.wire.base import Answer, Create, Flag, Metadata, Request
-from tradeoff.api.wire.queries import Listing, QueryFlag, QueryId
-from tradeoff.spec.values import Name, shown
+from tradeoff.api.wire.queries import Listing, ListingById, QueryFlag, QueryId
+from tradeoff.spec.values import Name, check_text, shown
 
 MAX_SLUG_LENGTH = 32
+MAX_NOTE_LENGTH = 100_000
 SLUG = re.compile(rf"[a-z0-9._-]{{1,{MAX_SLUG_LENGTH}}}")
 
 
@@ -96,3 +97,35 @@ class Project(Answer):
     training_run_count: int
     """Training runs that are not deleted."""
     deleted: bool
+
+
+def _check_contents(value: Any) -> str:
+    text = check_text(value)
+    if not 0 < len(text) <= MAX_NOTE_LENGTH:
+        raise ValueError(f"must have 1 to {MAX_NOTE_LENGTH} characters, not {len(text)}")
+    return text
+
+
+class ProjectNoteCreate(Create):
+    """A note about a project."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"contents": "Try fewer teeth."}]})
+
+    contents: Annotated[str, BeforeValidator(_check_contents)]
+    """Any text of up to 100,000 characters."""
+
+
+class ProjectNoteList(ListingById):
+    """Which notes are listed."""
+
+
+class ProjectNote(Answer):
+    """What somebody wrote about a project."""
+
+    object: Literal["project_note"] = "project_note"
+    client: str
+    project: str
+    """The id of the project."""
+    user: str | None
+    created: int
+    contents: str
