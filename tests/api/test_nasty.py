@@ -247,6 +247,13 @@ CREATED: dict[str, Any] = {
         ]
     },
     "tasks": {"tasks": [1]},
+    "tasks as text": {"tasks": "full"},
+    "tasks of lists": {"tasks": [[], []]},
+    "tasks of huge costs": {"tasks": [{"name": "a", "cost": HUGE}, {"name": "b", "cost": 1}]},
+    "tasks of text costs": {"tasks": [{"name": "a", "cost": "1"}, {"name": "b", "cost": 0.5}]},
+    "tasks with names as lists": {"tasks": [{"name": [], "cost": 1}, {"name": "b", "cost": 0.5}]},
+    "the engine as list": {"engine": []},
+    "another engine": {"engine": "tpe"},
     "a project as list": {"project": []},
     "runs_only as text": {"runs_only": "true"},
     "solutions as text": {"num_solutions": "2"},
@@ -288,6 +295,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "projects.create": {"id": "nasty", "name": "n"},
     "projects.update": {},
     "tags.create": {"name": "nasty", "color": "#000000"},
+    "projects.create_note": {"contents": "n"},
+    "importances.refresh": {},
     "queued_suggestions.create": {"assignments": ASSIGNMENTS},
     "tokens.create_for_experiment": {},
     "suggestions.create": {},
@@ -397,6 +406,19 @@ LAID_OVER: dict[str, dict[str, Any]] = {
     "projects.update": TWISTED,
     "tags.create": {k: v for k, v in TWISTED.items() if "metadata" not in v}
     | {"color as list": {"color": []}, "color as number": {"color": 7}},
+    "projects.create_note": {
+        f"contents {name}": {"contents": given}
+        for name, given in {
+            "missing": None,
+            "empty": "",
+            "number": 1,
+            "list": ["a"],
+            "NUL": "a\x00b",
+            "half a pair": "\ud800",
+            "too long": "a" * 100_001,
+        }.items()
+    },
+    "importances.refresh": {"anything": {"metric": "f"}},
     "queued_suggestions.create": ASSIGNED,
     "tokens.create_for_experiment": {"anything": {"expires": 1}},
     "suggestions.create": TWISTED | ASSIGNED,
