@@ -39,11 +39,11 @@ def test_tasks_come_to_a_used_database(empty_url: str) -> None:
 
 
 def test_notes_come_to_a_used_database(empty_url: str) -> None:
-    upgrade_to(empty_url, "0013")
+    upgrade_to(empty_url, "0014")
     make_old_experiment(empty_url)
     run(empty_url, "insert into projects (client_id, slug, name) select id, 'p', 'P' from clients")
 
-    upgrade_to(empty_url, "0014")
+    upgrade_to(empty_url, "0015")
 
     run(empty_url, "insert into project_notes (project_id, contents) select id, 'a' from projects")
     run(empty_url, "delete from projects")

@@ -129,3 +129,4 @@ class ProjectNote(Answer):
     user: str | None
     created: int
     contents: str
+    """What was written."""
