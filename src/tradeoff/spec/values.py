@@ -88,7 +88,7 @@ def check_text(value: Any) -> str:
         raise ValueError(f"must be a string, not {shown(value)}")
     if "\x00" in value:
         raise ValueError("must not contain the NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("must be valid Unicode: it contains half of a surrogate pair")
     return value
 

@@ -11,8 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import LargeBinary, inspect
 from sqlalchemy.orm import Session, make_transient_to_detached
-from sqlalchemy.orm.attributes import instance_dict
-from sqlalchemy.orm.util import identity_key
+from sqlalchemy.orm.attributes import instance_dict, manager_of_class
 
 from tradeoff.store.columns import SpecColumn, read_spec
 from tradeoff.store.tables import Base
@@ -34,6 +33,7 @@ class Form(Generic[Row]):
         self.names = tuple(each.key for each in attributes)
         self.columns = tuple(column.name for column in columns)
         self._entity = entity
+        self._manager = manager_of_class(entity)
         self._readers = {
             number: reader
             for number, column in enumerate(columns)
@@ -64,11 +64,10 @@ class Form(Generic[Row]):
 
     def load(self, session: Session, values: Sequence[Any]) -> Row:
         """The entity that has these values; the one that the session has already, if it does."""
-        key = identity_key(self._entity, values[0])
-        known: Row | None = session.identity_map.get(key)
+        known: Row | None = session.identity_map.get((self._entity, (values[0],), None))
         if known is not None:
             return known
-        row = self._entity()
+        row: Row = self._manager.new_instance()
         instance_dict(row).update(self.read(values))
         make_transient_to_detached(row)
         session.add(row)

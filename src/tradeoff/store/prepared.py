@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 import psycopg2.extensions
 from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import ExecutionContext
+from sqlalchemy.engine import Connection, ExecutionContext
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -66,6 +66,7 @@ class Query:
         self.text = text
         self._name = f"tradeoff_query_{next(self._numbers)}"
         self._constants = dict(constants or {})
+        self._documents = [key for key, kind in types.items() if kind.lower() == "jsonb"]
         numbers = {key: f"${number}" for number, key in enumerate(types, start=1)}
         body = PLACEHOLDER.sub(lambda found: numbers.get(found[1], found[0]), text)
         self._plan = f"prepare {self._name} {_listed(types.values())} as {body}"
@@ -82,12 +83,9 @@ class Query:
         return cls(expanded.statement, types, constants)
 
     def run(self, session: Session, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Run it in the transaction of a session, and give its rows as the driver does.
-
-        A dictionary or a list of them is given as JSON.
-        """
+        """Run it in the transaction of a session, and give its rows as the driver does."""
         cursor = self._prepared(session, parameters)
-        cursor.execute(self._call, _adapted(parameters))
+        cursor.execute(self._call, self._adapted(parameters))
         rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
         return rows
 
@@ -97,12 +95,12 @@ class Query:
         What it raises is raised there.
         """
         cursor = self._prepared(session, parameters)
-        cursor.connection.post(cursor.mogrify(self._call, _adapted(parameters)))
+        cursor.connection.post(cursor.mogrify(self._call, self._adapted(parameters)))
 
     def _prepared(self, session: Session, parameters: dict[str, Any]) -> Any:
         """A cursor of a connection that knows the plan."""
         session.flush()  # as SQLAlchemy does before it asks
-        connection = session.connection()
+        connection = _connection_of(session)
         cursor: Any = connection.connection.cursor()
         # Whoever listens to SQLAlchemy hears of it as of any other statement.
         connection.dispatch.before_cursor_execute(
@@ -114,23 +112,28 @@ class Query:
             own.planned.add(self._name)
         return cursor
 
+    def _adapted(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """What the driver understands: JSON is a text to it."""
+        texts = {
+            key: json.dumps(parameters[key])
+            for key in self._documents
+            if parameters[key] is not None
+        }
+        return {**parameters, **texts}
+
+
+def _connection_of(session: Session) -> Connection:
+    """The connection of a session's transaction; the session takes its time to find it."""
+    known: Connection | None = session.info.get("connection")
+    if known is None or known.closed or not known.in_transaction():
+        known = session.info["connection"] = session.connection()
+    return known
+
 
 def _listed(parts: Any) -> str:
     """What EXECUTE and PREPARE want in parentheses, which must not be empty."""
     listed = ", ".join(parts)
     return f"({listed})" if listed else ""
-
-
-def _adapted(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: json.dumps(value) if _is_json(value) else value for key, value in parameters.items()
-    }
-
-
-def _is_json(value: Any) -> bool:
-    if isinstance(value, list):
-        return bool(value) and isinstance(value[0], dict)
-    return isinstance(value, dict)
 
 
 def _types_of(compiled: Any) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Every table on one page.
 
-    organizations ─< clients ─< tokens ─< idempotency_keys
+    organizations ─< clients ─< tokens · idempotency_keys
                │        │  └─< permissions >─ users
                └────────┼──< users ─< tokens
                         ├──< tags
@@ -590,7 +590,9 @@ class IdempotencyKey(Base):
         Index("ix_idempotency_keys_created", "created"),
     )
 
-    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
+    #: No foreign key, which every request of a token would have to take turns for; tokens are
+    #: never deleted.
+    token_id: Mapped[int]
     key: Mapped[str]
     #: SHA-256 of method, path and body.
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)

@@ -104,6 +104,8 @@ def _check_metadata_value(key: str, value: Any) -> str | int | float:
 
 
 def _refuse_controls(text: str, allowed: str, where: str) -> None:
+    if text.isprintable():
+        return
     if any(character < " " and character not in allowed for character in text):
         raise ValueError(f"{where}: must not contain control characters")
 
