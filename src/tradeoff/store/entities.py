@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import LargeBinary, inspect
-from sqlalchemy.orm import Session, make_transient_to_detached
-from sqlalchemy.orm.attributes import instance_dict, manager_of_class
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import instance_dict, instance_state, manager_of_class
 
 from tradeoff.store.columns import SpecColumn, read_spec
 from tradeoff.store.tables import Base
@@ -64,11 +64,14 @@ class Form(Generic[Row]):
 
     def load(self, session: Session, values: Sequence[Any]) -> Row:
         """The entity that has these values; the one that the session has already, if it does."""
-        known: Row | None = session.identity_map.get((self._entity, (values[0],), None))
+        key = (self._entity, (values[0],), None)
+        known: Row | None = session.identity_map.get(key)
         if known is not None:
             return known
         row: Row = self._manager.new_instance()
         instance_dict(row).update(self.read(values))
-        make_transient_to_detached(row)
-        session.add(row)
+        # As SQLAlchemy's own loader does; `Session.add` asks what it means for other tables.
+        state = instance_state(row)
+        state.key, state.session_id = key, session.hash_key
+        session.identity_map.add(state)
         return row

@@ -26,7 +26,7 @@ import psycopg2.extensions
 from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection, ExecutionContext
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from tradeoff.store import driver
@@ -123,11 +123,16 @@ class Query:
 
 
 def _connection_of(session: Session) -> Connection:
-    """The connection of a session's transaction; the session takes its time to find it."""
-    known: Connection | None = session.info.get("connection")
-    if known is None or known.closed or not known.in_transaction():
-        known = session.info["connection"] = session.connection()
-    return known
+    """The connection of a session's transaction, for which the session looks a long time."""
+    known: tuple[SessionTransaction, Connection] | None = session.info.get("connection")
+    # A savepoint is a transaction of its own, and is made as the session looks.
+    current = session.get_nested_transaction() or session.get_transaction()
+    if known is None or known[0] is not current:
+        connection = session.connection()
+        current = session.get_nested_transaction() or session.get_transaction()
+        assert current is not None, "it has just begun"
+        known = session.info["connection"] = current, connection
+    return known[1]
 
 
 def _listed(parts: Any) -> str:
