@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from tradeoff import config, errors, installation, stack, supervisor
 from tradeoff.api import app as api
 from tradeoff.store import database
+from tradeoff.web import app as web
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ SWITCH_SECONDS = 0.0002
 
 
 def create_app(settings: config.Settings) -> FastAPI:
-    """Compose the web process: connection, API.
+    """Compose the web process: connection, API, dashboard.
 
     Args:
         settings: with `database_url` set; the connection is made at the first request.
@@ -40,7 +41,10 @@ def create_app(settings: config.Settings) -> FastAPI:
     if settings.database_url is None:
         raise errors.StartError("Set TRADEOFF_DATABASE_URL, or start everything: `tradeoff up`.")
     opened = database.connect(settings.database_url, pool_size=settings.database_pool_size)
-    return api.build_api(opened, settings)
+    app = api.build_api(opened, settings, home=web.HOME)
+    door = app.state.door
+    web.install(app, opened, door.listener, door.run_aside)
+    return app
 
 
 def serve(settings: config.Settings, *, host: str, port: int, share_port: bool = False) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, null, select, update
 
 from tradeoff.errors import NotFound
 from tradeoff.store.database import Session
 from tradeoff.store.idempotency import Kept
 from tradeoff.store.prepared import prepare
-from tradeoff.store.tables import Client, IdempotencyKey, Organization, Token
+from tradeoff.store.tables import BrowserSession, Client, IdempotencyKey, Organization, Token
 
 
 def insert_client(session: Session, *, name: str, organization_id: int | None = None) -> Client:
@@ -117,29 +118,35 @@ class Known:
 
 # Every request asks this, so it is put together once. ix_tokens_unique_hash, pk_idempotency_keys
 _tokens, _clients, _keys = Token.__table__.c, Client.__table__.c, IdempotencyKey.__table__.c
+_sessions = BrowserSession.__table__.c
+_KNOWN = (
+    _tokens.id,
+    _tokens.client_id,
+    _clients.organization_id,
+    _tokens.hash,
+    _tokens.role,
+    _tokens.development,
+    _tokens.experiment_id,
+    _tokens.training_run_id,
+    _tokens.revoked,
+    func.coalesce(_tokens.expires <= func.now(), False).label("expired"),
+    _clients.deleted,
+)
 _FIND_TOKEN = prepare(
-    select(
-        _tokens.id,
-        _tokens.client_id,
-        _clients.organization_id,
-        _tokens.hash,
-        _tokens.role,
-        _tokens.development,
-        _tokens.experiment_id,
-        _tokens.training_run_id,
-        _tokens.revoked,
-        func.coalesce(_tokens.expires <= func.now(), False).label("expired"),
-        _clients.deleted,
-        _keys.request_hash,
-        _keys.status,
-        _keys.answer,
-    )
+    select(*_KNOWN, _keys.request_hash, _keys.status, _keys.answer)
     .join_from(Token.__table__, Client.__table__, _clients.id == _tokens.client_id)
     .outerjoin(
         IdempotencyKey.__table__,
         and_(_keys.token_id == _tokens.id, _keys.key == bindparam("key")),
     )
     .where(_tokens.hash == bindparam("hash"))
+)
+# Every page asks this. pk_browser_sessions
+_FIND_SIGNED_IN = prepare(
+    select(*_KNOWN, null().label("status"))
+    .join_from(BrowserSession.__table__, Token.__table__, _tokens.id == _sessions.token_id)
+    .join(Client.__table__, _clients.id == _tokens.client_id)
+    .where(_sessions.hash == bindparam("session"), _sessions.expires > func.now())
 )
 
 
@@ -157,8 +164,16 @@ def find_token(session: Session, hash: bytes, key: str | None = None) -> Known |
         key: of a request; what it was answered before comes along.
     """
     row = session.connection().execute(_FIND_TOKEN, {"hash": hash, "key": key}).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _known(row)
+
+
+def find_signed_in(session: Session, hash: bytes) -> Known | None:
+    """The token of the browser session with this hash, while that lasts."""
+    row = session.connection().execute(_FIND_SIGNED_IN, {"session": hash}).one_or_none()
+    return None if row is None else _known(row)
+
+
+def _known(row: Any) -> Known:
     kept = None if row.status is None else Kept(row.request_hash, row.status, row.answer)
     return Known(
         token_id=row.id,

@@ -1,6 +1,6 @@
 """Every table on one page.
 
-    organizations ─< clients ─< tokens ─< idempotency_keys
+    organizations ─< clients ─< tokens ─< idempotency_keys, browser_sessions, sign_in_links
                         │
                         ├──< tags
                         ├──< projects ─< experiments, training_runs ─< run_checkpoints, files
@@ -125,6 +125,30 @@ class Token(Base):
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
     expires: Mapped[datetime.datetime | None]
     revoked: Mapped[datetime.datetime | None]
+
+
+class BrowserSession(Base):
+    """Somebody who is signed in to the dashboard; may do what the token may, while that works."""
+
+    __tablename__ = "browser_sessions"
+
+    #: SHA-256 of what the cookie holds.
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"), index=True)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    expires: Mapped[datetime.datetime] = mapped_column(index=True)
+
+
+class SignInLink(Base):
+    """A link that signs in once, and only soon; the row is gone when it was used."""
+
+    __tablename__ = "sign_in_links"
+
+    #: SHA-256 of the code in the link.
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"), index=True)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    expires: Mapped[datetime.datetime] = mapped_column(index=True)
 
 
 class Tag(Base):

@@ -1,0 +1,42 @@
+"""Who is signed in to the dashboard, and links that sign in once.
+
+New tables alone: the release before works on this schema.
+
+Revision ID: 0017
+Revises: 0010
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0017"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    for name in ("browser_sessions", "sign_in_links"):
+        op.create_table(
+            name,
+            sa.Column("hash", sa.LargeBinary(), nullable=False),
+            sa.Column("token_id", sa.BigInteger(), nullable=False),
+            sa.Column(
+                "created",
+                sa.DateTime(timezone=True),
+                server_default=sa.text("now()"),
+                nullable=False,
+            ),
+            sa.Column("expires", sa.DateTime(timezone=True), nullable=False),
+            sa.ForeignKeyConstraint(["token_id"], ["tokens.id"], name=f"fk_{name}_token_id"),
+            sa.PrimaryKeyConstraint("hash", name=f"pk_{name}"),
+        )
+        op.create_index(f"ix_{name}_token_id", name, ["token_id"])
+        op.create_index(f"ix_{name}_expires", name, ["expires"])
+
+
+def downgrade() -> None:
+    op.drop_table("sign_in_links")
+    op.drop_table("browser_sessions")
