@@ -9,13 +9,12 @@ import time
 import numpy as np
 import pytest
 
-from tests.builders import make_spec
-from tests.conftest import Account
 from tests.service import acts
 from tradeoff.errors import BadInput, NotFound
 from tradeoff.service import choice, failures, parallel, points, predictions, progress
 from tradeoff.service.access import Principal
 from tradeoff.service.observations import Report, report
+from tradeoff.spec.values import Value
 from tradeoff.store import tables
 from tradeoff.store.database import Session
 
@@ -248,7 +247,7 @@ def test_only_observations_of_the_experiment_are_weighed(
 
 
 def test_configurations_are_exported() -> None:
-    assignments = {"rate": 1e-05, "kind": "a b", "epochs": 3, "no": "yes"}
+    assignments: dict[str, Value] = {"rate": 1e-05, "kind": "a b", "epochs": 3, "no": "yes"}
 
     assert json.loads(choice.as_json(assignments)) == assignments
     assert choice.as_yaml(assignments) == 'rate: 1.0e-05\nkind: "a b"\nepochs: 3\n"no": "yes"\n'
