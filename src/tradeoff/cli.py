@@ -35,7 +35,8 @@ efficient frontier.
 
     tradeoff demo                        see it work, in about five minutes
     tradeoff up                          everything on this machine; Ctrl-C stops it
-    tradeoff experiments                 in another terminal: what is there
+    tradeoff dashboard                   in another terminal: a link that signs you in
+    tradeoff experiments                 what is there
     tradeoff frontier 1                  the best compromises found so far
 
 [bold]On many machines[/bold] (each with TRADEOFF_DATABASE_URL set to one Postgres)
@@ -455,6 +456,32 @@ def experiments(url: Url = None, data_dir: DataDir = None, json: Json = False) -
                 }
             )
     _print_table(found, ("id", "name", "metrics", "observations", "budget", "state"), json=json)
+
+
+@app.command()
+def dashboard(
+    url: Url = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a link to the dashboard that signs you in: it works once, for 15 minutes.
+
+    Needs the database: the local `tradeoff up`'s, or TRADEOFF_DATABASE_URL.
+
+    Example:
+        xdg-open "$(tradeoff dashboard)"
+    """
+    from tradeoff import installation
+
+    settings = _settings(data_dir)
+    address = url or settings.api_url or installation.find_address(settings.data_dir)
+    token = settings.api_token or installation.read_token(settings.data_dir)
+    if address is None or token is None:
+        raise errors.StartError(
+            "No `tradeoff up` runs here. Start it, or set TRADEOFF_API_URL, TRADEOFF_API_TOKEN and "
+            "TRADEOFF_DATABASE_URL."
+        )
+    with installation.open_database(settings) as database:
+        print(installation.make_sign_in_link(database, address.rstrip("/"), token))
 
 
 @app.command()

@@ -149,6 +149,8 @@ def _welcome(running: stack.Stack, say: stack.Say) -> None:
     data_dir = running.settings.data_dir
     token = installation.token_path(data_dir)
     say(f"\nReady: {running.url}    reference: {running.url}/docs")
+    if running.link is not None:
+        say(f"Dashboard (signs you in once, in the next minutes):\n    {running.link}")
     if running.token is None:
         say("No token here yet. Make one:  tradeoff token create --client NAME")
     elif running.token_is_new:
@@ -157,6 +159,7 @@ def _welcome(running: stack.Stack, say: stack.Say) -> None:
         say(f"API token: in {token}")
     say(
         "\nLook further:\n"
+        "    tradeoff dashboard          another link that signs you in\n"
         "    tradeoff experiments\n"
         f'    curl -u "$(cat {token}):" {running.url}/v1/experiments\n'
         f"    logs in {data_dir / 'logs'}\n"

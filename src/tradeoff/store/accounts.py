@@ -211,6 +211,22 @@ def list_tokens(session: Session, client_id: int | None = None) -> Sequence[Toke
     return session.scalars(query).all()
 
 
+def list_guest_tokens(session: Session, experiment_id: int) -> Sequence[Token]:
+    """The tokens that read this experiment and nothing else, and still work; oldest first."""
+    # ix_tokens_experiment_id
+    query = (
+        select(Token)
+        .where(
+            Token.experiment_id == experiment_id,
+            Token.role == "read",
+            Token.revoked.is_(None),
+            func.coalesce(Token.expires > func.now(), True),
+        )
+        .order_by(Token.id)
+    )
+    return session.scalars(query).all()
+
+
 def update_revoked(session: Session, token_id: int) -> bool:
     """Revoke a token; `False` when it was revoked already or does not exist."""
     result = session.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -52,7 +52,7 @@ def check_origin(request: Request) -> None:
     Raises:
         NotAllowed: then, and when the browser does not say where the form comes from.
     """
-    origin = urlsplit(request.headers.get("origin", ""))
+    origin = _origin(request)
     # Behind a proxy that speaks https for us we may not know that it does.
     schemes = {request.url.scheme, "https"}
     if origin.scheme not in schemes or origin.netloc != request.headers.get("host"):
@@ -70,5 +70,11 @@ def check_form_token(secret: str, given: str) -> None:
 
 
 def _is_https(request: Request) -> bool:
-    origin = urlsplit(request.headers.get("origin", ""))
-    return "https" in (request.url.scheme, origin.scheme)
+    return "https" in (request.url.scheme, _origin(request).scheme)
+
+
+def _origin(request: Request) -> SplitResult:
+    try:
+        return urlsplit(request.headers.get("origin", ""))
+    except ValueError:
+        return urlsplit("")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tradeoff.web.pages import experiments, results, signing
+from tradeoff.web.pages import experiments, results, sharing, signing
 from tradeoff.web.routing import Page
 
 EXPERIMENT = "/experiment/{experiment}"
@@ -12,6 +12,11 @@ PAGES = (
     Page("POST", "/sign-in", signing.with_token, "anyone"),
     Page("POST", "/sign-in/link", signing.with_link, "anyone"),
     Page("POST", "/sign-out", signing.end),
+    Page("GET", "/share", sharing.show_arrival, "anyone"),
+    Page("POST", "/share", sharing.arrive, "anyone"),
     Page("GET", "/experiments", experiments.show),
     Page("GET", EXPERIMENT, results.show),
+    Page("GET", EXPERIMENT + "/share", sharing.show, "writer"),
+    Page("POST", EXPERIMENT + "/share", sharing.create, "writer"),
+    Page("POST", EXPERIMENT + "/share/{token}/revoke", sharing.revoke, "writer"),
 )

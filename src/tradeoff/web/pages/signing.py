@@ -13,8 +13,6 @@ HOME = "/experiments"
 def show(visit: Visit) -> Answer:
     """Ask for a token; or take the code that a link has behind its `#`."""
     wanted = _own_path(visit.query.text("next"))
-    if visit.principal is not None:
-        return Redirect(wanted)
     return Html("sign_in.html", {"next": wanted, "refusal": None})
 
 

@@ -15,6 +15,16 @@ function data(id) {
   return JSON.parse(document.getElementById(id).textContent);
 }
 
+// Copy the text of another element.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+  const before = button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = before; }, 1500);
+});
+
 // A link that signs in has its code behind the #, which no server and no log ever sees.
 for (const form of document.querySelectorAll("[data-code-from-address]")) {
   const code = location.hash.slice(1);
