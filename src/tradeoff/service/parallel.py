@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +78,14 @@ def lines(points: Points, spec: ExperimentSpec, *, most: int = MOST_LINES) -> Li
     for index, axis in enumerate(axes[: len(spec.conditionals)]):
         axes[index] = Axis(axis.name, "conditional", axis.levels, False, 0, axis.values)
     return Lines(tuple(axes), points.ids[rows], states[rows], len(points.ids))
+
+
+def only_metrics(lines: Lines) -> Lines:
+    """The same lines over the metrics alone; a failure has none."""
+    axes = tuple(axis for axis in lines.axes if axis.kind == "metric")
+    measured = np.isfinite(np.array([axis.values for axis in axes])).any(axis=0)
+    kept = tuple(replace(axis, values=axis.values[measured]) for axis in axes)
+    return Lines(kept, lines.ids[measured], lines.states[measured], lines.total)
 
 
 def sample(states: npt.NDArray[np.str_], most: int) -> npt.NDArray[np.intp]:

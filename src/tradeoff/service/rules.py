@@ -132,13 +132,12 @@ def _splits(axis: Axis, mask: Mask) -> list[tuple[Condition, Mask]]:
     values = axis.values
     if axis.levels:
         sides = []
-        for index, level in enumerate(axis.levels):
-            here = known & (values == index)
-            if here.any() and (known & ~here).any():
-                sides += [
-                    (Condition(axis.name, "is", level), here),
-                    (Condition(axis.name, "is not", level), known & ~here),
-                ]
+        present = np.unique(values[known])
+        for index in present.astype(int).tolist() if len(present) > 1 else []:
+            here, level = known & (values == index), axis.levels[index]
+            sides.append((Condition(axis.name, "is", level), here))
+            if len(present) > 2:
+                sides.append((Condition(axis.name, "is not", level), known & ~here))
         return sides
     present = np.unique(values[known])
     if len(present) < 2:

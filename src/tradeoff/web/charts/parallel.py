@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,11 @@ from tradeoff.web.charts.parts import COLOURS, LABELS, Array, Figure, layout_of,
 
 
 def parallel(
-    lines: Lines, *, order: Sequence[str] = (), log: Iterable[str] | None = None
+    lines: Lines,
+    *,
+    order: Sequence[str] = (),
+    log: Iterable[str] | None = None,
+    chosen: AbstractSet[int] | None = None,
 ) -> Figure:
     """Every configuration as a line over all axes.
 
@@ -25,6 +30,7 @@ def parallel(
         lines: what to draw.
         order: names of axes in the order wanted; those left out follow.
         log: axes on a log scale; `None`: those that are searched so.
+        chosen: the observations that are not pushed into the background; `None`: all.
     """
     by_name = {axis.name: axis for axis in lines.axes}
     axes = [by_name[name] for name in order if name in by_name]
@@ -34,7 +40,12 @@ def parallel(
     positions = np.array(
         [scale.positions(axis.values) for scale, axis in zip(scales, axes, strict=True)]
     )
-    data = []
+    in_front = np.array(
+        [chosen is None or each in chosen for each in lines.ids.tolist()], dtype=bool
+    )
+    data = (
+        [_background(positions[:, ~in_front], lines.ids[~in_front])] if chosen is not None else []
+    )
     widths = {
         "efficient": 2.0,
         "dominated": 0.8,
@@ -43,7 +54,7 @@ def parallel(
         "transient": 0.8,
     }
     for state in ("dominated", "infeasible", "transient", "failed", "efficient"):
-        rows = np.flatnonzero(lines.states == state)
+        rows = np.flatnonzero((lines.states == state) & in_front)
         if not len(rows):
             continue
         xs, ys, ids = _polylines(positions[:, rows], lines.ids[rows])
@@ -84,6 +95,22 @@ def parallel(
         "axes": [scale.describe() for scale in scales],
     }
     return {"data": data, "layout": layout}
+
+
+def _background(positions: Array, ids: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """The lines that were not chosen."""
+    xs, ys, _ = _polylines(positions, ids)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"not chosen ({len(ids)})",
+        "meta": {"state": "background"},
+        "x": xs,
+        "y": ys,
+        "line": {"color": COLOURS["dominated"], "width": 0.6},
+        "opacity": 0.15,
+        "hoverinfo": "skip",
+    }
 
 
 class _Scale:
