@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 #: Of the empty text, and of the style attributes that plotly.js writes: see `tradeoff.web`.
-PLOTLY_STYLES = ("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",)
+PLOTLY_STYLES = (
+    "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+    # Of a heat map, which is drawn as bricks.
+    "ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o=",
+)
 POLICY = "; ".join(
     (
         "default-src 'none'",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeoff.service.parallel import Axis, Lines
-from tradeoff.web.charts.parts import COLOURS, LABELS, Array, Figure, layout_of, text
+from tradeoff.web.charts.parts import COLOURS, GROUND, LABELS, Array, Figure, layout_of, text
 
 
 def parallel(
@@ -73,7 +73,6 @@ def parallel(
                 "hovertemplate": "observation %{customdata}<extra></extra>",
             }
         )
-    data.append(_ticks(scales))
     titles = [_title_of_axis(axis) for axis in axes]
     layout = layout_of(uirevision="parallel", dragmode="select", selectdirection="any")
     layout["xaxis"] = {
@@ -88,6 +87,7 @@ def parallel(
         "automargin": True,
         "tickangle": 0 if len(axes) <= 6 else -25,
     }
+    layout["annotations"] = _ticks(scales)
     layout["yaxis"] = {"range": [-0.16, 1.06], "visible": False, "fixedrange": True}
     layout["legend"] = {"orientation": "h", "x": 0, "y": -0.02, "yanchor": "top"}
     layout["meta"] = {
@@ -160,36 +160,38 @@ class _Scale:
             "name": self.axis.name,
             "kind": self.axis.kind,
             "log": self.log,
+            # Of its ends, in logarithms on a log scale.
+            "low": self.low if not self.flat else self.low - 0.5,
+            "high": self.high if not self.flat else self.low + 0.5,
             "may_log": not self.axis.levels
             and bool((self.axis.values > 0).any())
             and not bool((self.axis.values <= 0).any()),
         }
 
 
-def _ticks(scales: Sequence[_Scale]) -> dict[str, Any]:
-    xs: list[float] = []
-    ys: list[float] = []
-    words: list[str] = []
+def _ticks(scales: Sequence[_Scale]) -> list[dict[str, Any]]:
+    """What is written beside the axes, on a ground of its own so that lines do not cross it."""
+    notes = []
     for index, scale in enumerate(scales):
         marks = scale.labels()
         if not bool(np.isfinite(scale.axis.values).all()):
             marks = [*marks, (-0.1, "none" if scale.axis.kind == "metric" else "off")]
-        for place, word in marks:
-            xs.append(index)
-            ys.append(round(place, 4))
-            words.append(word)
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "x": xs,
-        "y": ys,
-        "text": words,
-        "textposition": "middle right",
-        "textfont": {"size": 11},
-        "hoverinfo": "skip",
-        "showlegend": False,
-        "meta": {"state": "ticks"},
-    }
+        notes += [
+            {
+                "x": index,
+                "y": round(place, 4),
+                "text": word,
+                "showarrow": False,
+                "xanchor": "left",
+                "xshift": 3,
+                "font": {"size": 11},
+                "bgcolor": GROUND,
+                "borderpad": 1,
+                "opacity": 0.85,
+            }
+            for place, word in marks
+        ]
+    return notes
 
 
 def _title_of_axis(axis: Axis) -> str:

@@ -45,6 +45,10 @@ LABELS = {
 }
 #: Share of the height that the strip of failures takes.
 STRIP = 0.05
+#: Powers of ten, where plotly.js would write µ and k.
+LOG = {"type": "log", "exponentformat": "power"}
+#: What is drawn on the ground of the page, in its colour.
+GROUND = "#ffffff"
 #: Digits of what is drawn: more than a screen shows.
 DIGITS = 7
 
@@ -89,7 +93,7 @@ def axis_of(
     arrow = "" if metric.strategy == "store" else (" ↑" if metric.sign > 0 else " ↓")
     title = f"{name}{arrow}" if vertical else direction(metric)
     axis = plain_axis(title if titled else "", vertical=True)
-    return axis | {"type": "log"} if log else axis
+    return axis | LOG if log else axis
 
 
 def scatter(
@@ -120,7 +124,7 @@ def scatter(
             "symbol": SYMBOLS[state],
             "size": 10 if is_efficient else 7,
             "color": COLOURS[state],
-            "opacity": 1.0 if is_efficient else 0.55,
+            "opacity": 1.0 if is_efficient else 0.6,
             "line": {"width": 1.5 if state == "infeasible" else 0},
         },
         "hovertemplate": f"{text(x or 'value')} %{{x:.5g}}<br>{text(y or 'value')} %{{y:.5g}}"
@@ -186,7 +190,7 @@ def threshold_line(metric: Metric, side: str, number: str) -> dict[str, Any]:
         "line": {"color": COLOURS["threshold"], "width": 2, "dash": "dash"},
         "label": {
             "text": f"{text(metric.key)} {relation} {at:.5g}",
-            "textposition": "start" if side == "x" else "end",
+            "textposition": "end",
             "font": {"color": COLOURS["threshold"], "size": 12},
         },
     }

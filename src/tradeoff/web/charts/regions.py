@@ -14,6 +14,8 @@ from tradeoff.service.parallel import Axis
 from tradeoff.spec.metrics import Metric
 from tradeoff.web.charts.parts import (
     COLOURS,
+    GROUND,
+    LOG,
     Figure,
     layout_of,
     numbers,
@@ -57,7 +59,7 @@ def failures(region: Failures) -> Figure:
                     "symbol": "x" if failed else "circle",
                     "size": 9 if failed else 7,
                     "color": COLOURS[state],
-                    "line": {"color": "#ffffff", "width": 1.2},
+                    "line": {"color": GROUND, "width": 1.2},
                 },
                 "hovertemplate": "observation %{customdata}<extra>%{fullData.name}</extra>",
             }
@@ -173,7 +175,7 @@ def _parameter_axis(axis: Axis) -> dict[str, Any]:
     found = plain_axis(text(axis.name))
     if axis.levels:
         return found | {"type": "category", "categoryarray": [text(each) for each in axis.levels]}
-    return found | {"type": "log"} if axis.log else found
+    return found | LOG if axis.log else found
 
 
 def _shown(axis: Axis, rows: npt.NDArray[np.intp]) -> list[Any]:
