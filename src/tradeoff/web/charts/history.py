@@ -68,7 +68,7 @@ def history(course: Convergence, states: Words, *, clock: bool = False) -> Figur
         "range": [0, 1],
         "fixedrange": True,
     }
-    layout["height"] = 130 + 190 * count
+    layout["height"] = 130 + (190 * count if np.isfinite(points.values).any() else 0)
     return {"data": data, "layout": layout}
 
 
@@ -95,6 +95,8 @@ def _course_of_metric(
     first: bool,
 ) -> list[dict[str, Any]]:
     points, metric = course.points, course.points.metrics[index]
+    is_single = sum(each.strategy == "optimize" for each in points.metrics) == 1
+    labels = LABELS | ({"efficient": "the best", "dominated": "tried"} if is_single else {})
     traces = []
     for state in ("dominated", "infeasible", "efficient"):
         rows = np.flatnonzero((states == state) & np.isfinite(points.values[:, index]))
@@ -104,7 +106,7 @@ def _course_of_metric(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": LABELS[state],
+                "name": labels[state],
                 "meta": {"state": state},
                 "legendgroup": state,
                 "showlegend": first,
@@ -114,9 +116,9 @@ def _course_of_metric(
                 "customdata": points.ids[rows].tolist(),
                 "marker": {
                     "symbol": SYMBOLS[state],
-                    "size": 8 if state == "efficient" else 5,
+                    "size": 8 if state == "efficient" else 6,
                     "color": COLOURS[state],
-                    "opacity": 1.0 if state == "efficient" else 0.5,
+                    "opacity": 1.0 if state == "efficient" else 0.65,
                 },
                 "hovertemplate": f"{text(metric.key or 'value')} %{{y:.5g}}"
                 "<extra>observation %{customdata}</extra>",

@@ -145,6 +145,8 @@ class _Scale:
             wanted = range(count) if count <= 12 else (0, count - 1)
             step = 1 / max(count - 1, 1)
             return [(index * step, text(self.axis.levels[index])) for index in wanted]
+        if not np.isfinite(self.axis.values).any():
+            return []
         if self.flat:
             value = 10**self.low if self.log else self.low
             return [(0.5, f"{value:.4g}")]

@@ -24,6 +24,9 @@ from tradeoff.web.charts.parts import (
     text,
 )
 
+#: Panels of metrics in one row.
+MOST_BESIDE = 3
+
 
 def failures(region: Failures) -> Figure:
     """The probability of success over two parameters, with what was tried on it."""
@@ -116,8 +119,9 @@ def model(predictions: Mapping[str, Any], metrics: Sequence[Metric]) -> Figure:
     shown = [metric for metric in metrics if metric.key in predictions]
     layout = layout_of(showlegend=False, uirevision="model")
     data: list[dict[str, Any]] = []
-    gap = 0.09
-    width = (1 - gap * (len(shown) - 1)) / max(len(shown), 1)
+    columns = min(len(shown), MOST_BESIDE) or 1
+    rows = -(-len(shown) // columns) or 1
+    width, height = 1 / columns, 1 / rows
     for index, metric in enumerate(shown):
         found, ids = predictions[metric.key]
         name = "" if index == 0 else str(index + 1)
@@ -158,16 +162,18 @@ def model(predictions: Mapping[str, Any], metrics: Sequence[Metric]) -> Figure:
             }
         )
         label = text(metric.key or "value")
-        left = index * (width + gap)
+        left = index % columns * width
+        top = 1 - index // columns * height
         layout[f"xaxis{name}"] = plain_axis(f"{label}, observed") | {
-            "domain": [left, left + width],
+            "domain": [left + (0.08 * width if index % columns else 0), left + width],
             "anchor": f"y{name}",
         }
         layout[f"yaxis{name}"] = plain_axis(f"{label}, predicted") | {
+            "domain": [max(top - height + 0.2 / rows * (rows > 1), 0), top],
             "anchor": f"x{name}",
-            "automargin": True,
         }
-    layout["meta"] = {"min_width": 330 * max(len(shown), 1)}
+    layout["height"] = 60 + 380 * rows
+    layout["meta"] = {"min_width": 330 * columns}
     return {"data": data, "layout": layout}
 
 

@@ -58,7 +58,8 @@ def frontier(visit: Visit) -> Answer:
     }
     if len(points.metrics) == 1:
         course = convergence.follow(points, spec)
-        body["figure"] = history_chart.history(course, states)
+        clock = visit.query.text("by") == "clock"
+        body["figure"] = history_chart.history(course, states, clock=clock)
         return as_data(body)
     body["figure"] = frontier_chart.frontier(
         points, states, x, y, reference=reference, open_points=_expected(visit), log=log

@@ -12,6 +12,7 @@ function frontierQuery() {
   if (view.x) query.set("x", view.x);
   if (view.y) query.set("y", view.y);
   for (const name of view.log) query.append("log", name);
+  if (!document.getElementById("axes")) query.set("by", document.getElementById("by").value);
   if (document.getElementById("pairs")?.open) query.set("matrix", "1");
   return query;
 }

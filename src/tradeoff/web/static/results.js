@@ -196,7 +196,8 @@ async function refresh() {
 }
 
 setUpFrontier();
-document.getElementById("by").addEventListener("change", () => run("history"));
+if (!document.getElementById("history")) delete sections.history;
+document.getElementById("by").addEventListener("change", () => run(sections.history ? "history" : "frontier"));
 document.getElementById("only").addEventListener("change", () => run("parallel"));
 document.getElementById("pair").addEventListener("change", (event) => {
   const form = event.target.form;
