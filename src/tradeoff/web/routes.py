@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from tradeoff.web.pages import experiments, results, sharing, signing
+from tradeoff.web.pages import experiment, experiments, results, sharing, signing
 from tradeoff.web.routing import Page
 
 EXPERIMENT = "/experiment/{experiment}"
+
+#: Answered by `live`, once whoever asks was admitted.
+EVENTS = Page("GET", EXPERIMENT + "/events", experiment.admit)
 
 PAGES = (
     Page("GET", "/sign-in", signing.show, "anyone"),
@@ -15,7 +18,9 @@ PAGES = (
     Page("GET", "/share", sharing.show_arrival, "anyone"),
     Page("POST", "/share", sharing.arrive, "anyone"),
     Page("GET", "/experiments", experiments.show),
+    Page("POST", "/experiments/archive", experiments.archive, "writer", whole_client=True),
     Page("GET", EXPERIMENT, results.show),
+    Page("GET", "/aiexperiment/{experiment}", experiment.show_of_runs),
     Page("GET", EXPERIMENT + "/share", sharing.show, "writer"),
     Page("POST", EXPERIMENT + "/share", sharing.create, "writer"),
     Page("POST", EXPERIMENT + "/share/{token}/revoke", sharing.revoke, "writer"),
