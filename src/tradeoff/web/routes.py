@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from tradeoff.web.pages import experiment, experiments, results, sharing, signing
+from tradeoff.web.pages import (
+    experiment,
+    experiments,
+    observations,
+    results,
+    sharing,
+    signing,
+    suggestions,
+)
 from tradeoff.web.routing import Page
 
 EXPERIMENT = "/experiment/{experiment}"
+
+OBSERVATIONS = EXPERIMENT + "/observations"
+
+SUGGESTIONS = EXPERIMENT + "/suggestions"
 
 #: Answered by `live`, once whoever asks was admitted.
 EVENTS = Page("GET", EXPERIMENT + "/events", experiment.admit)
@@ -21,6 +33,17 @@ PAGES = (
     Page("POST", "/experiments/archive", experiments.archive, "writer", whole_client=True),
     Page("GET", EXPERIMENT, results.show),
     Page("GET", "/aiexperiment/{experiment}", experiment.show_of_runs),
+    Page("GET", OBSERVATIONS, observations.show),
+    Page("GET", OBSERVATIONS + ".csv", observations.download),
+    Page("GET", OBSERVATIONS + "/new", observations.show_new, "writer"),
+    Page("POST", OBSERVATIONS + "/new", observations.create, "writer"),
+    Page("POST", OBSERVATIONS + "/act", observations.act, "writer"),
+    Page("GET", OBSERVATIONS + "/{observation}", observations.show_one),
+    Page("POST", OBSERVATIONS + "/{observation}", observations.change, "writer"),
+    Page("GET", SUGGESTIONS, suggestions.show),
+    Page("POST", SUGGESTIONS + "/delete", suggestions.delete, "writer"),
+    Page("POST", SUGGESTIONS + "/queue", suggestions.put_into_queue, "writer"),
+    Page("POST", SUGGESTIONS + "/queue/{queued}/delete", suggestions.take_out_of_queue, "writer"),
     Page("GET", EXPERIMENT + "/share", sharing.show, "writer"),
     Page("POST", EXPERIMENT + "/share", sharing.create, "writer"),
     Page("POST", EXPERIMENT + "/share/{token}/revoke", sharing.revoke, "writer"),

@@ -90,3 +90,9 @@ if (watched) {
   };
   listen();
 }
+
+// What cannot be undone is asked about first.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-confirm]");
+  if (button && !confirm(button.dataset.confirm)) event.preventDefault();
+});
