@@ -1,6 +1,6 @@
-"""Who is signed in to the dashboard, and links that sign in once.
+"""What the dashboard needs: sessions of browsers, links that sign in once, tags of experiments.
 
-New tables alone: the release before works on this schema.
+New tables and columns: the release before works on this schema.
 
 Revision ID: 0017
 Revises: 0010
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0017"
 down_revision = "0010"
@@ -35,8 +36,26 @@ def upgrade() -> None:
         )
         op.create_index(f"ix_{name}_token_id", name, ["token_id"])
         op.create_index(f"ix_{name}_expires", name, ["expires"])
+    op.add_column(
+        "experiments",
+        sa.Column(
+            "tags",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'[]'::jsonb"),
+            nullable=False,
+        ),
+    )
+    op.add_column("experiments", sa.Column("created_by", sa.BigInteger()))
+    op.create_foreign_key(
+        "fk_experiments_created_by", "experiments", "tokens", ["created_by"], ["id"]
+    )
+    op.create_index("ix_experiments_created_by", "experiments", ["created_by"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_experiments_created_by", "experiments")
+    op.drop_constraint("fk_experiments_created_by", "experiments", type_="foreignkey")
+    op.drop_column("experiments", "created_by")
+    op.drop_column("experiments", "tags")
     op.drop_table("sign_in_links")
     op.drop_table("browser_sessions")

@@ -43,7 +43,13 @@ def create_app(settings: config.Settings) -> FastAPI:
     opened = database.connect(settings.database_url, pool_size=settings.database_pool_size)
     app = api.build_api(opened, settings, home=web.HOME)
     door = app.state.door
-    web.install(app, opened, door.listener, door.run_aside)
+    live = web.install(app, opened, door.listener, door.run_aside)
+
+    def close() -> None:
+        live.close()
+        door.close()
+
+    app.state.close = close
     return app
 
 

@@ -12,13 +12,13 @@ from tests.web.conftest import token_of
 from tests.web.visitor import Visitor
 from tradeoff.store.database import Database
 from tradeoff.web.headers import HEADERS
-from tradeoff.web.routes import PAGES
+from tradeoff.web.routes import EVENTS, PAGES
 from tradeoff.web.routing import Page
 
 NEVER = 8_000_000_000
-OF_EXPERIMENT = [page for page in PAGES if "{experiment}" in page.path]
+OF_EXPERIMENT = [page for page in (*PAGES, EVENTS) if "{experiment}" in page.path]
 WRITES = [page for page in PAGES if page.method == "POST" and page.whose != "anyone"]
-SIGNED_IN = [page for page in PAGES if page.whose != "anyone"]
+SIGNED_IN = [page for page in (*PAGES, EVENTS) if page.whose != "anyone"]
 
 
 def title(page: Page) -> str:

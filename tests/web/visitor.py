@@ -53,7 +53,6 @@ class Visitor:
         """Send a form; with another `origin` as another site would, `None` sends none."""
         fields.setdefault("form_token", self.form_token())
         headers = {} if origin is None else {"Origin": origin or self.base_url}
-        fields = {name.replace("__", "."): value for name, value in fields.items()}
         return self.http.post(path, data=fields, headers=headers)
 
     def done(self, path: str, **fields: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,6 +209,12 @@ def list_tokens(session: Session, client_id: int | None = None) -> Sequence[Toke
     if client_id is not None:
         query = query.where(Token.client_id == client_id)
     return session.scalars(query).all()
+
+
+def list_token_names(session: Session, ids: Collection[int]) -> dict[int, str]:
+    """What people call these tokens: their names, else how they begin."""
+    query = select(Token.id, func.coalesce(Token.name, Token.prefix)).where(Token.id.in_(ids))
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def list_guest_tokens(session: Session, experiment_id: int) -> Sequence[Token]:

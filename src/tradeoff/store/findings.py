@@ -20,7 +20,7 @@ from tradeoff.store.database import Session
 from tradeoff.store.tables import Experiment, Observation
 
 #: The findings there are.
-BEST, EFFICIENT = "best", "efficient"
+BEST, EFFICIENT, COURSE = "best", "efficient", "course"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,13 @@ def get_efficient(session: Session, experiment_id: int, *, digest: str) -> Effic
     return Efficient(tuple(kept["ids"]), kept["upto"], rewrites)
 
 
+def list_kept(session: Session, experiment_ids: Sequence[int], name: str) -> dict[int, Any]:
+    """What is kept under a name, by experiment; whoever reads it checks that it still holds."""
+    kept = Experiment.summary[name]
+    query = select(Experiment.id, kept).where(Experiment.id.in_(experiment_ids), kept.is_not(None))
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
 def list_outcomes(
     session: Session, experiment_id: int, keys: Sequence[str], *, after: int = 0
 ) -> Sequence[Any]:
@@ -174,7 +181,7 @@ def keep(session: Session, experiment_id: int, name: str, finding: Mapping[str, 
     Args:
         session: to work with.
         experiment_id: whose.
-        name: `BEST` or `EFFICIENT`.
+        name: `BEST`, `EFFICIENT` or `COURSE`.
         finding: with at least `rewrites`, `digest` and `upto`.
     """
     free = (

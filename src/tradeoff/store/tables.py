@@ -152,7 +152,7 @@ class SignInLink(Base):
 
 
 class Tag(Base):
-    """A coloured word that a client marks training runs with."""
+    """A coloured word that a client marks training runs and experiments with."""
 
     __tablename__ = "tags"
     __table_args__ = (Index(UNIQUE_TAG, "client_id", "name", unique=True),)
@@ -242,6 +242,12 @@ class Experiment(Base):
     summary: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     #: How much a refresh still attempts, 0 being everything; see `service.ladder`.
     rung: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+    #: Numbers of its tags, in the order in which they were put on it.
+    tags: Mapped[list[int]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    #: The token that made it; unknown of those from before this column.
+    created_by: Mapped[int | None] = mapped_column(
+        ForeignKey("tokens.id", name="fk_experiments_created_by", use_alter=True), index=True
+    )
     #: When the rung may be left again.
     rung_until: Mapped[datetime.datetime | None]
     #: Refreshes that failed on this rung, and when the first of them did.

@@ -9,7 +9,8 @@ from starlette import routing
 from tradeoff.store.database import Database
 from tradeoff.store.listening import Listener
 from tradeoff.web.assets import Assets
-from tradeoff.web.routes import PAGES
+from tradeoff.web.live import Live, Stamps
+from tradeoff.web.routes import EVENTS, PAGES
 from tradeoff.web.serving import Endpoint, RunAside
 from tradeoff.web.templating import Templates
 
@@ -17,7 +18,7 @@ from tradeoff.web.templating import Templates
 HOME = "/experiments"
 
 
-def install(app: FastAPI, database: Database, listener: Listener, run_aside: RunAside) -> None:
+def install(app: FastAPI, database: Database, listener: Listener, run_aside: RunAside) -> Live:
     """Let `app` show the dashboard.
 
     Args:
@@ -25,6 +26,9 @@ def install(app: FastAPI, database: Database, listener: Listener, run_aside: Run
         database: where everything is.
         listener: knows when experiments change.
         run_aside: runs something that uses the database in a thread, when it has its turn.
+
+    Returns:
+        The streams, which must be closed before the process ends.
     """
     assets = Assets()
     templates = Templates(assets)
@@ -38,6 +42,11 @@ def install(app: FastAPI, database: Database, listener: Listener, run_aside: Run
         for page in PAGES
     )
 
+    live = Live(
+        Endpoint(EVENTS, database, templates, run_aside), Stamps(database, run_aside), listener
+    )
+    app.router.routes.append(routing.Route(EVENTS.path, live, methods=["GET"], name="web.events"))
+
     @app.get("/static/{version}/{name}", include_in_schema=False)
     def static(request: Request, version: str, name: str) -> Response:
         """A file of the dashboard."""
@@ -47,3 +56,5 @@ def install(app: FastAPI, database: Database, listener: Listener, run_aside: Run
     def favicon(request: Request) -> Response:
         """The icon, which browsers ask for here whatever the page says."""
         return assets.answer(request, "favicon.svg")
+
+    return live

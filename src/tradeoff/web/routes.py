@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from tradeoff.web.pages import choosing, experiments, figures, results, sharing, signing
+from tradeoff.web.pages import (
+    choosing,
+    experiment,
+    experiments,
+    figures,
+    observations,
+    results,
+    sharing,
+    signing,
+    suggestions,
+)
 from tradeoff.web.routing import Page
 
 EXPERIMENT = "/experiment/{experiment}"
+
+OBSERVATIONS = EXPERIMENT + "/observations"
+
+SUGGESTIONS = EXPERIMENT + "/suggestions"
+
+#: Answered by `live`, once whoever asks was admitted.
+EVENTS = Page("GET", EXPERIMENT + "/events", experiment.admit)
 
 PAGES = (
     Page("GET", "/sign-in", signing.show, "anyone"),
@@ -15,7 +32,20 @@ PAGES = (
     Page("GET", "/share", sharing.show_arrival, "anyone"),
     Page("POST", "/share", sharing.arrive, "anyone"),
     Page("GET", "/experiments", experiments.show),
+    Page("POST", "/experiments/archive", experiments.archive, "writer", whole_client=True),
     Page("GET", EXPERIMENT, results.show),
+    Page("GET", "/aiexperiment/{experiment}", experiment.show_of_runs),
+    Page("GET", OBSERVATIONS, observations.show),
+    Page("GET", OBSERVATIONS + ".csv", observations.download),
+    Page("GET", OBSERVATIONS + "/new", observations.show_new, "writer"),
+    Page("POST", OBSERVATIONS + "/new", observations.create, "writer"),
+    Page("POST", OBSERVATIONS + "/act", observations.act, "writer"),
+    Page("GET", OBSERVATIONS + "/{observation}", observations.show_one),
+    Page("POST", OBSERVATIONS + "/{observation}", observations.change, "writer"),
+    Page("GET", SUGGESTIONS, suggestions.show),
+    Page("POST", SUGGESTIONS + "/delete", suggestions.delete, "writer"),
+    Page("POST", SUGGESTIONS + "/queue", suggestions.put_into_queue, "writer"),
+    Page("POST", SUGGESTIONS + "/queue/{queued}/delete", suggestions.take_out_of_queue, "writer"),
     Page("GET", EXPERIMENT + "/share", sharing.show, "writer"),
     Page("POST", EXPERIMENT + "/share", sharing.create, "writer"),
     Page("POST", EXPERIMENT + "/share/{token}/revoke", sharing.revoke, "writer"),

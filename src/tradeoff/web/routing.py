@@ -47,11 +47,13 @@ class Data:
         body: as it is sent.
         media_type: of the body.
         filename: under which a browser keeps it; `None` to show it.
+        status: of HTTP.
     """
 
     body: bytes
     media_type: str
     filename: str | None = None
+    status: int = 200
 
 
 Answer: TypeAlias = Html | Redirect | Data

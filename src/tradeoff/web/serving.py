@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs, quote
 
 from fastapi import Request
@@ -27,10 +27,13 @@ MAX_FORM_FIELDS = 2_000
 FORM_SECONDS = 30.0
 
 
+Result = TypeVar("Result")
+
+
 class RunAside(Protocol):
     """Runs something that uses the database in a thread, when it has its turn."""
 
-    def __call__(self, act: Callable[[], Response], /) -> Awaitable[Response]:
+    def __call__(self, act: Callable[[], Result], /) -> Awaitable[Result]:
         """Run it."""
 
 
@@ -49,15 +52,19 @@ class Endpoint:
         """Handle one request, as ASGI has it."""
         # By this path the request is measured.
         scope["route"] = self._page
-        request = Request(scope, receive, send)
         try:
-            response = await self._answer(request)
+            response = await self.answer(Request(scope, receive, send))
         except ClientDisconnect:
             return
+        await response(scope, receive, send)
+
+    async def answer(self, request: Request) -> Response:
+        """What to answer to one request."""
+        response = await self._answer(request)
         response.headers.update(
             {name: value for name, value in HEADERS.items() if name not in response.headers}
         )
-        await response(scope, receive, send)
+        return response
 
     async def _answer(self, request: Request) -> Response:
         form = Form({})
@@ -123,7 +130,9 @@ class Endpoint:
                 auth.delete_cookie(response, request)
             return response
         if isinstance(answer, Data):
-            response = Response(answer.body, media_type=answer.media_type)
+            response = Response(
+                answer.body, status_code=answer.status, media_type=answer.media_type
+            )
             if answer.filename is not None:
                 name = quote(answer.filename)
                 response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
@@ -141,6 +150,7 @@ class Endpoint:
             "is_bound": principal is not None and access.is_bound(principal),
             "form_token": sign_in.form_token(secret) if principal and secret else "",
             "path": request.url.path,
+            "origin": f"{request.url.scheme}://{request.url.netloc}",
         }
 
     def _refuse(self, request: Request, error: TradeoffError) -> Response:
