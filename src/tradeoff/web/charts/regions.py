@@ -24,6 +24,8 @@ from tradeoff.web.charts.parts import (
     text,
 )
 
+#: More points than this are drawn smaller.
+MANY = 300
 #: Panels of metrics in one row.
 MOST_BESIDE = 3
 
@@ -46,6 +48,7 @@ def failures(region: Failures) -> Figure:
                 "hovertemplate": "success %{z:.0%}<extra></extra>",
             }
         )
+    size = 8 if len(region.ids) <= MANY else 5
     for failed in (False, True):
         rows = np.flatnonzero(region.failed == failed)
         state = "failed" if failed else "efficient"
@@ -60,9 +63,9 @@ def failures(region: Failures) -> Figure:
                 "customdata": region.ids[rows].tolist(),
                 "marker": {
                     "symbol": "x" if failed else "circle",
-                    "size": 9 if failed else 7,
+                    "size": size + 1 if failed else size,
                     "color": COLOURS[state],
-                    "line": {"color": GROUND, "width": 1.2},
+                    "line": {"color": GROUND, "width": size / 8},
                 },
                 "hovertemplate": "observation %{customdata}<extra>%{fullData.name}</extra>",
             }

@@ -81,8 +81,11 @@ async function draw(element, figure, { shown = {}, edits = {}, chosen = null } =
   }
   const wide = element.parentElement.clientWidth;
   layout.width = Math.max(wide, layout.meta?.min_width ?? 0);
-  if (wide < 600) narrow(layout);
   layout.height ??= element.classList.contains("square") ? Math.max(layout.width * 0.8, 420) : Math.min(Math.max(wide * 0.55, 380), 640);
+  if (wide < 600) {
+    narrow(layout);
+    for (const trace of data) if (trace.colorbar) Object.assign(trace.colorbar, { thickness: 10, title: { text: "" } });
+  }
   drawn.set(element, { figure, options: { shown, edits, chosen } });
   const config = {
     displaylogo: false, edits,
@@ -94,9 +97,10 @@ async function draw(element, figure, { shown = {}, edits = {}, chosen = null } =
 
 /** Room is scarce on a telephone: short margins, the legend below the figure. */
 function narrow(layout) {
-  layout.margin = { ...layout.margin, l: 48, r: 8, t: 28 };
   layout.font = { ...layout.font, size: 11 };
-  layout.legend = { ...layout.legend, font: { size: 10 } };
+  layout.margin = { ...layout.margin, l: 48, r: 8, t: 28, b: 130 };
+  layout.legend = { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 10 } };
+  layout.height = (layout.height ?? 380) + 100;
 }
 
 /** Put other marks on a figure that is drawn. */

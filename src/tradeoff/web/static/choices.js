@@ -71,7 +71,7 @@ function failureSwitch(choice) {
   const press = async (event) => {
     event.target.disabled = true;
     const answer = await send(`${results.dataset.base}/observation/${choice.id}/kind`, { kind });
-    if (answer.ok) document.dispatchEvent(new Event("experiment-changed"));
+    if (answer.ok) document.dispatchEvent(new Event("tradeoff:changed"));
     else event.target.replaceWith(el("span", { class: "change worse" }, await answer.text()));
   };
   return el("button", { type: "button", class: "quiet", onclick: press }, label);

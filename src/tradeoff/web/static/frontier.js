@@ -156,7 +156,7 @@ async function saveThresholds(event) {
   const answer = await send(`${results.dataset.base}/thresholds`, fields);
   if (!answer.ok) { document.getElementById("preview").textContent = await answer.text(); return; }
   frontier.tried = null;
-  document.dispatchEvent(new Event("experiment-changed"));
+  document.dispatchEvent(new Event("tradeoff:changed"));
   for (const field of event.target.elements) if (field.type === "number") field.defaultValue = field.value;
   document.getElementById("preview").textContent = "Saved. The next suggestions will follow.";
   document.getElementById("reset-thresholds").disabled = document.getElementById("save-thresholds").disabled = true;

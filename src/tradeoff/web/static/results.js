@@ -183,7 +183,7 @@ async function run(name) {
 }
 
 /** There is news: draw what was drawn anew, and let new points be seen. */
-async function refresh() {
+async function catchUp() {
   const before = new Set(frontier.body?.points.ids);
   for (const name of Object.keys(sections)) if (sections[name].seen) await run(name);
   const fresh = (frontier.body?.points.ids ?? []).filter((id) => !before.has(id));
@@ -213,9 +213,9 @@ document.addEventListener("click", (event) => {
   const element = name && document.getElementById(`plot-${name}`);
   if (element && drawn.has(element)) savePicture(element, `experiment-${document.querySelector("[data-experiment]").dataset.experiment}-${name}`);
 });
-document.addEventListener("experiment-changed", () => {
-  clearTimeout(refresh.timer);
-  refresh.timer = setTimeout(refresh, 150);
+document.addEventListener("tradeoff:changed", () => {
+  clearTimeout(catchUp.timer);
+  catchUp.timer = setTimeout(catchUp, 150);
 });
 
 const watcher = new IntersectionObserver((entries) => {
