@@ -5,6 +5,8 @@ from __future__ import annotations
 #: Of the empty text, and of the style attributes that plotly.js writes: see `tradeoff.web`.
 PLOTLY_STYLES = (
     "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+    # Of maps, which nobody draws here.
+    "ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o=",
     # Of the exponents of powers of ten.
     "S+l+cz1wXqs2B0FcjqqT7NvjwGmhD1UjJswXjlSkj0s=",
     # Of a heat map, which is drawn as bricks.

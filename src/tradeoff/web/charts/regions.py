@@ -38,8 +38,8 @@ def failures(region: Failures) -> Figure:
         data.append(
             {
                 "type": "heatmap",
-                "x": list(region.grid.x),
-                "y": list(region.grid.y),
+                "x": [text(v) if isinstance(v, str) else v for v in region.grid.x],
+                "y": [text(v) if isinstance(v, str) else v for v in region.grid.y],
                 "z": [[round(float(p), 4) for p in row] for row in region.grid.probability],
                 "zmin": 0,
                 "zmax": 1,
