@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from tradeoff import Client
@@ -27,6 +28,7 @@ from tradeoff import Client
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 PORT = 8197
 MAX_BYTES = 300_000
+COLOURS = 128
 PARAMETERS: list[dict[str, Any]] = [
     {
         "name": "learning_rate",
@@ -111,6 +113,9 @@ def photograph(page: Page, selector: str, name: str) -> None:
     part = page.locator(selector)
     part.scroll_into_view_if_needed()
     part.screenshot(path=path)
+    # A figure has few colours, and antialiased lines compress badly without this.
+    with Image.open(path) as picture:
+        picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
     size = path.stat().st_size
     assert size < MAX_BYTES, f"{path} has {size} bytes"
     sys.stdout.write(f"{path.relative_to(IMAGES.parents[1])}: {size // 1000} kB\n")
@@ -132,6 +137,8 @@ def make(url: str, token: str, count: int) -> None:
             page = context.new_page()
             open_page(page, url, token, experiment)
             choose_two(page)
+            # It would lie over what is photographed.
+            page.evaluate("document.querySelector('.sticky').style.position = 'static'")
             name = scheme if width == 1280 else str(width)
             photograph(page, "#frontier", f"frontier-{name}")
             if width == 1280:

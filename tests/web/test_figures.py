@@ -207,6 +207,20 @@ def test_a_failure_is_marked_as_transient(api: Caller, visitor: Visitor, reader:
     assert reader.post(f"{path}/{failed}/kind", kind="transient").status_code == 403
 
 
+def test_figures_are_sent_compressed(api: Caller, visitor: Visitor) -> None:
+    experiment = made(api, TWO)
+    report(api, experiment, [row(k / 99, gain=k / 7, cost=k / 3) for k in range(60)])
+    path = f"/experiment/{experiment['id']}/figures/frontier"
+
+    packed = visitor.get(path)
+    plain = visitor.http.get(path, headers={"Accept-Encoding": "identity"})
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.text == plain.text
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+
+
 def test_others_see_nothing(api: Caller, other: Caller, visitor: Visitor) -> None:
     experiment = other.experiment()
 

@@ -229,7 +229,7 @@ def test_a_threshold_is_typed_tried_and_saved(page: Page, base_url: str, api: Ca
     page.get_by_role("button", name="Back to the saved ones").click()
     expect(field).to_have_value("")
     field.fill("0.5")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#preview")).to_contain_text("Saved")
     stored = ok(api.get(f"/v1/experiments/{experiment['id']}"))
     assert {m["name"]: m["threshold"] for m in stored["metrics"]} == {"cost": None, "gain": 0.5}
@@ -424,5 +424,5 @@ def test_whoever_may_only_read_can_try_thresholds_and_not_save(
     opened.get_by_label("gain at least").fill("0.5")
 
     expect(opened.locator("#preview")).to_contain_text("configurations remain")
-    expect(opened.get_by_role("button", name="Save")).to_have_count(0)
+    expect(opened.get_by_role("button", name="Save", exact=True)).to_have_count(0)
     context.close()

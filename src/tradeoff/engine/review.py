@@ -31,9 +31,9 @@ Mask = npt.NDArray[np.bool_]
 #: More observations than this are thinned out.
 MAX_ROWS = 500
 #: Points along a continuous axis of the map.
-RESOLUTION = 25
+RESOLUTION = 21
 #: Observed configurations over which the map averages the parameters that it does not show.
-BACKGROUNDS = 16
+BACKGROUNDS = 8
 #: As in `engine.feasibility`.
 NEWTON_STEPS, CONVERGED, LEAST_AMPLITUDE = 20, 1e-4, 1.5
 #: Half-width of a 95 % interval, in standard deviations.

@@ -191,6 +191,9 @@ def threshold_line(metric: Metric, side: str, number: str) -> dict[str, Any]:
         "label": {
             "text": f"{text(metric.key)} {relation} {at:.5g}",
             "textposition": "end",
+            "textangle": 0,
+            "xanchor": "left" if side == "x" else "right",
+            "yanchor": "top" if side == "x" else "bottom",
             "font": {"color": COLOURS["threshold"], "size": 12},
         },
     }

@@ -138,9 +138,16 @@ function redrawAll() {
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
-let width = innerWidth;
-addEventListener("resize", () => {
-  clearTimeout(redrawAll.timer);
-  // The bars of a telephone come and go and change the height alone.
-  redrawAll.timer = setTimeout(() => { if (innerWidth !== width) { width = innerWidth; redrawAll(); } }, 200);
+
+// What stands beside a figure takes room from it, as a narrower window does. Heights change by themselves.
+const widths = new Map();
+const rooms = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    const element = target.firstElementChild;
+    const before = widths.get(target);
+    widths.set(target, contentRect.width);
+    const known = drawn.get(element);
+    if (known && before && Math.abs(before - contentRect.width) > 2) draw(element, known.figure, known.options);
+  }
 });
+for (const place of document.querySelectorAll(".plot-scroll")) rooms.observe(place);

@@ -21,7 +21,7 @@ function askChoices(ids) {
 }
 
 function changeOf(metric) {
-  if (metric.change === null) return null;
+  if (!metric.change) return null;
   const sign = metric.change > 0 ? "+" : "";
   const arrow = metric.better === null ? "" : metric.better ? " ▲" : " ▼";
   const word = metric.better === null ? "" : metric.better ? "better" : "worse";
@@ -91,7 +91,7 @@ async function showPanel() {
   if (choice.id !== view.pick) return;
   const listed = view.short.includes(choice.id);
   const state = choice.transient ? "failed, not for its configuration" : choice.failed ? "failed" : null;
-  panel.replaceChildren(
+  panel.replaceChildren(...[
     el("header", {}, el("h3", {}, `Observation ${choice.id}`),
       el("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => choose(null) }, "×")),
     el("p", { class: "note" }, new Date(1000 * choice.created).toLocaleString(), state ? ` · ${state}` : ""),
@@ -107,7 +107,7 @@ async function showPanel() {
     el("h4", {}, "Why it was tried"), whyOf(choice),
     choice.metadata ? el("p", { class: "note" }, `Metadata: ${choice.metadata}`) : null,
     el("h4", {}, "Take it"), exportOf(choice),
-  );
+  ].filter(Boolean));
   panel.hidden = false;
 }
 

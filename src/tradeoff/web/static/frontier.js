@@ -109,7 +109,7 @@ async function drawThresholds(thresholds) {
     const ends = side === "x" ? { xref: "x", yref: "y domain", x0: at, x1: at, y0: 0, y1: 1 } : { xref: "x domain", yref: "y", x0: 0, x1: 1, y0: at, y1: at };
     return [{
       type: "line", name: `threshold:${key}`, ...ends, line: { color: colour("--series-3"), width: 2, dash: "dash" },
-      label: { text: `${escaped(key)} ${relation} ${shortly(at)}`, textposition: "end", font: { color: colour("--series-3"), size: 12 } },
+      label: { text: `${escaped(key)} ${relation} ${shortly(at)}`, textposition: "end", textangle: 0, xanchor: side === "x" ? "left" : "right", yanchor: side === "x" ? "top" : "bottom", font: { color: colour("--series-3"), size: 12 } },
     }];
   });
   await Plotly.relayout(frontier.element, { shapes });
