@@ -58,5 +58,8 @@ class Visitor:
     def done(self, path: str, **fields: Any) -> str:
         """Send a form that must be taken, and give where it leads."""
         answer = self.post(path, **fields)
-        assert answer.status_code == 303, (answer.status_code, answer.text[:2000])
+        assert answer.status_code == 303, (
+            answer.status_code,
+            re.findall(r"alert.*", answer.text) or answer.text[:500],
+        )
         return answer.headers["location"]

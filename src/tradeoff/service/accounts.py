@@ -17,7 +17,7 @@ LONGEST_STAY = datetime.timedelta(days=366)
 
 
 def create_client(
-    session: Session, *, name: str, role: str = "write"
+    session: Session, *, name: str, role: str = "write", organization_id: int | None = None
 ) -> tuple[tables.Client, dict[str, str]]:
     """A new client with its first two tokens.
 
@@ -25,6 +25,7 @@ def create_client(
         session: to work with.
         name: what to call it.
         role: of its `api` token.
+        organization_id: where it belongs; `None` makes one of the same name.
 
     Returns:
         The client, and the secrets of its `api` and its `development` token: to be shown now,
@@ -34,7 +35,9 @@ def create_client(
         BadInput: when the name is not one.
     """
     try:
-        client = accounts.insert_client(session, name=check_name(name))
+        client = accounts.insert_client(
+            session, name=check_name(name), organization_id=organization_id
+        )
     except ValueError as error:
         raise BadInput(f"name: {error}") from error
     _, api = create_token(session, client_id=client.id, role=role, name="api")

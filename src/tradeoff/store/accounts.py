@@ -52,6 +52,29 @@ def list_clients(session: Session) -> Sequence[Client]:
     return session.scalars(select(Client).where(~Client.deleted).order_by(Client.id)).all()
 
 
+def list_clients_of(session: Session, organization_id: int) -> Sequence[Client]:
+    """The clients of an organization that are not deleted, oldest first."""
+    # ix_clients_organization_id
+    query = select(Client).where(Client.organization_id == organization_id, ~Client.deleted)
+    return session.scalars(query.order_by(Client.id)).all()
+
+
+def list_working_tokens(session: Session, client_id: int) -> Sequence[Token]:
+    """The tokens of a client that work, but for guests'; oldest first."""
+    query = (
+        select(Token)
+        .where(
+            Token.client_id == client_id,
+            Token.experiment_id.is_(None),
+            Token.training_run_id.is_(None),
+            Token.revoked.is_(None),
+            func.coalesce(Token.expires > func.now(), True),
+        )
+        .order_by(Token.id)
+    )
+    return session.scalars(query).all()
+
+
 def insert_token(
     session: Session,
     *,

@@ -196,3 +196,25 @@ def list_last_values(session: Session, experiment_id: int, *, limit: int) -> Seq
         .limit(limit)
     )
     return session.scalars(query).all()
+
+
+def list_failing(session: Session, client_id: int, *, limit: int = 50) -> Sequence[Experiment]:
+    """The experiments of a client whose refreshes fail, or failed until now; newest first."""
+    # ix_experiments_client_id_id
+    query = (
+        select(Experiment)
+        .where(
+            Experiment.client_id == client_id,
+            Experiment.state == "active",
+            or_(
+                and_(Experiment.rung > 0, Experiment.rung_until > func.now()),
+                and_(
+                    Experiment.refresh_failures > 0,
+                    Experiment.refresh_failing_since > func.now() - RECENT,
+                ),
+            ),
+        )
+        .order_by(Experiment.id.desc())
+        .limit(limit)
+    )
+    return session.scalars(query).all()

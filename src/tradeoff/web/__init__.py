@@ -10,7 +10,7 @@ knows neither request nor row.
 No script and no style stands in a page, and the policy in `headers` says so to the browser: data
 for scripts goes into `<script type="application/json">` by the filter `tojson`. plotly.js puts an
 empty `<style>` element into the page and fills it by other means, so the empty style is allowed
-by its hash, and so are two style attributes that it writes. It takes a little HTML in its texts:
+by its hash, and so is what else it writes inline (`headers`). It takes a little HTML in its texts:
 whatever a user named goes there with `<` as `&lt;`, or the browser reports a violation. Of its
 traces those that need WebGL (`scattergl`, `parcoords`, `splom`) stay blank in many a browser.
 

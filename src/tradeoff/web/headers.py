@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-#: Of the empty text, and of the style attributes that plotly.js writes: see `tradeoff.web`.
+#: SHA-256 of what plotly.js writes inline: an empty style (see `tradeoff.web`), how a heat map and
+#: the exponents of powers of ten are shown, and what its maps look like, of which there are none.
 PLOTLY_STYLES = (
     "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-    # Of maps, which nobody draws here.
-    "ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o=",
-    # Of the exponents of powers of ten.
-    "S+l+cz1wXqs2B0FcjqqT7NvjwGmhD1UjJswXjlSkj0s=",
-    # Of a heat map, which is drawn as bricks.
     "AR/cKIZjWPcPmBUPDA6oti9XBiTbJvz0Cro2J1VzzS8=",
+    "S+l+cz1wXqs2B0FcjqqT7NvjwGmhD1UjJswXjlSkj0s=",
+    "ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o=",
 )
 POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        "style-src 'self' 'unsafe-hashes' " + " ".join(f"'sha256-{h}'" for h in PLOTLY_STYLES),
+        "style-src 'self' 'unsafe-hashes' "
+        + " ".join(f"'sha256-{h}'" for h in PLOTLY_STYLES)
+        + " 'report-sample'",
         # plotly.js makes a picture of a figure by way of these.
         "img-src 'self' data: blob:",
         "connect-src 'self'",

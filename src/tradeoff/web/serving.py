@@ -148,6 +148,7 @@ class Endpoint:
         return {
             "principal": principal,
             "may_write": visit is not None and visit.may_write,
+            "is_admin": principal is not None and principal.role == "admin",
             "is_bound": principal is not None and access.is_bound(principal),
             "form_token": sign_in.form_token(secret) if principal and secret else "",
             "path": request.url.path,

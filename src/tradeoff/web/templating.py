@@ -27,7 +27,9 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters.update(number=number, ago=ago, moment=moment, duration=duration)
+        self._environment.filters.update(
+            number=number, exact=exact, ago=ago, moment=moment, duration=duration
+        )
         self._environment.globals.update(asset=assets.path, version=tradeoff.__version__)
 
     def render(self, name: str, frame: Mapping[str, Any], context: Mapping[str, Any]) -> str:
@@ -50,6 +52,12 @@ def number(value: float | None, digits: int = 5) -> str:
     if not math.isfinite(value):
         return str(value)
     return f"{value:.{digits}g}"
+
+
+def exact(value: Any) -> Any:
+    """A number with all its digits, and without a needless `.0`; anything else as it is."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+    return int(value) if whole else value
 
 
 def ago(then: datetime.datetime | None) -> str:
