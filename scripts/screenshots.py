@@ -28,7 +28,8 @@ from tradeoff import Client
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 PORT = 8197
 MAX_BYTES = 300_000
-COLOURS = 128
+COLOURS = 256
+PLAIN = Image.Dither.NONE
 PARAMETERS: list[dict[str, Any]] = [
     {
         "name": "learning_rate",
@@ -112,10 +113,11 @@ def photograph(page: Page, selector: str, name: str) -> None:
     path = IMAGES / f"{name}.png"
     part = page.locator(selector)
     part.scroll_into_view_if_needed()
-    part.screenshot(path=path)
+    part.screenshot(path=path, animations="disabled")
     # A figure has few colours, and antialiased lines compress badly without this.
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+        few = picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=PLAIN)
+        few.save(path, optimize=True)
     size = path.stat().st_size
     assert size < MAX_BYTES, f"{path} has {size} bytes"
     sys.stdout.write(f"{path.relative_to(IMAGES.parents[1])}: {size // 1000} kB\n")
@@ -131,7 +133,7 @@ def make(url: str, token: str, count: int) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390), ("light", 2200)):
             context = browser.new_context(
-                viewport={"width": width, "height": 1000},
+                viewport={"width": width, "height": 1500},
                 color_scheme="dark" if scheme == "dark" else "light",
             )
             page = context.new_page()

@@ -79,14 +79,15 @@ async function draw(element, figure, { shown = {}, edits = {}, chosen = null } =
       }
     }
   }
-  const wide = element.parentElement.clientWidth;
+  // A figure that has no room yet is drawn anew when it gets some.
+  const wide = element.parentElement.clientWidth || innerWidth;
   layout.width = Math.max(wide, layout.meta?.min_width ?? 0);
   layout.height ??= element.classList.contains("square") ? Math.max(layout.width * 0.8, 420) : Math.min(Math.max(wide * 0.55, 380), 640);
   if (wide < 600) {
     narrow(layout);
     for (const trace of data) if (trace.colorbar) Object.assign(trace.colorbar, { thickness: 10, title: { text: "" } });
   }
-  drawn.set(element, { figure, options: { shown, edits, chosen } });
+  drawn.set(element, { figure, wide, options: { shown, edits, chosen } });
   const config = {
     displaylogo: false, edits,
     modeBarButtonsToRemove: ["toImage", "lasso2d", "autoScale2d", "sendChartToCloud", "hoverClosestCartesian", "hoverCompareCartesian"],
@@ -140,14 +141,10 @@ function redrawAll() {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
 
 // What stands beside a figure takes room from it, as a narrower window does. Heights change by themselves.
-const widths = new Map();
 const rooms = new ResizeObserver((entries) => {
-  for (const { target, contentRect } of entries) {
-    const element = target.firstElementChild;
-    const before = widths.get(target);
-    widths.set(target, contentRect.width);
-    const known = drawn.get(element);
-    if (known && before && Math.abs(before - contentRect.width) > 2) draw(element, known.figure, known.options);
+  for (const { target, contentRect: { width } } of entries) {
+    const known = drawn.get(target.firstElementChild);
+    if (known && width && Math.abs(known.wide - width) > 2) draw(target.firstElementChild, known.figure, known.options);
   }
 });
 for (const place of document.querySelectorAll(".plot-scroll")) rooms.observe(place);
