@@ -168,6 +168,9 @@ def api(
     Example:
         TRADEOFF_DATABASE_URL=postgresql://me@db/tradeoff tradeoff api --host 0.0.0.0
     """
+    from tradeoff import config
+
+    config.limit_algebra()
     from tradeoff import server
 
     settings = _settings(data_dir, logging_level=logging.INFO)
