@@ -169,6 +169,9 @@ def test_a_point_is_looked_at_shortlisted_and_taken(page: Page, base_url: str, a
 
     rows = page.locator("#shortlist tbody tr")
     expect(rows).to_have_count(2)
+    # The figure has made room for the panel beside it.
+    room = plot.locator("xpath=..").evaluate("(place) => place.clientWidth")
+    assert plot.evaluate("(element) => element._fullLayout.width") == pytest.approx(room, abs=2)
     expect(rows.nth(0)).to_contain_text("baseline")
     expect(rows.nth(1)).to_contain_text("▲")
     expect(rows.nth(1)).to_contain_text("▼")

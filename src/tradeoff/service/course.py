@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +25,6 @@ Array = npt.NDArray[np.float64]
 MOMENTS = 24
 #: Above so many metrics an exact hypervolume takes too long for a list.
 MAX_METRICS = 3
-#: Courses are outdated when the observations grew by this share.
-OUTDATED = 0.05
 #: So long a list computes courses.
 PATIENCE_SECONDS = 0.15
 
@@ -43,7 +40,7 @@ def courses(
     for row in wanted:
         digest = progress.digest(row.spec)
         known = kept.get(row.id)
-        if known is not None and _holds(known, row, digest):
+        if known is not None and findings.nearly_holds(known, row, digest=digest):
             found[row.id] = tuple(known["values"])
         elif time.monotonic() < deadline:
             found[row.id] = values = course(session, row)
@@ -82,9 +79,3 @@ def _volumes(values: Array, ends: npt.NDArray[np.int_]) -> Array:
 
 def _is_cheap(spec: ExperimentSpec) -> bool:
     return 1 <= len(spec.optimized_metrics) <= MAX_METRICS
-
-
-def _holds(known: Any, row: tables.Experiment, digest: str) -> bool:
-    if (known["rewrites"], known["digest"]) != (row.rewrites, digest):
-        return False
-    return bool(row.observation_count - known["count"] < max(1.0, OUTDATED * known["count"]))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tradeoff.engine import design
-from tradeoff.service import ladder, stagnation, suggestions
-from tradeoff.store import activity, queue, tables
+from tradeoff.service import ladder, progress, stagnation, suggestions
+from tradeoff.store import activity, findings, queue, tables
 from tradeoff.store import suggestions as stored
 from tradeoff.store.activity import Activity
 from tradeoff.store.database import Session
@@ -112,8 +112,24 @@ def _warnings(
         yield "constant", name
     if _is_nearly_used_up(session, experiment):
         yield "exhausted", ""
-    for reason in stagnation.reasons_to_stop(session, experiment):
-        yield ("budget" if reason == stagnation.BUDGET_REACHED else "stagnation"), ""
+    if _stagnates(session, experiment):
+        yield "stagnation", ""
+    budget = experiment.spec.observation_budget
+    if budget is not None and experiment.observation_count - experiment.transient_count >= budget:
+        yield "budget", ""
+
+
+def _stagnates(session: Session, experiment: tables.Experiment) -> bool:
+    """Whether the last reports brought nothing; kept, since it takes a look at all of them."""
+    digest = progress.digest(experiment.spec)
+    kept = findings.list_kept(session, [experiment.id], findings.GAIN).get(experiment.id)
+    if kept is not None and findings.nearly_holds(kept, experiment, digest=digest):
+        return bool(kept["stagnates"])
+    found = stagnation.STAGNATION in stagnation.reasons_to_stop(session, experiment)
+    told = {"rewrites": experiment.rewrites, "digest": digest, "stagnates": found}
+    finding = {**told, "count": experiment.observation_count}
+    findings.keep(session, experiment.id, findings.GAIN, finding)
+    return found
 
 
 def _constant_metrics(session: Session, experiment: tables.Experiment) -> Iterator[str]:

@@ -20,7 +20,11 @@ from tradeoff.store.database import Session
 from tradeoff.store.tables import Experiment, Observation
 
 #: The findings there are.
-BEST, EFFICIENT, COURSE = "best", "efficient", "course"
+BEST, EFFICIENT, COURSE, GAIN = "best", "efficient", "course", "gain"
+
+
+#: What is only looked at is found anew when the observations grew by this share.
+OUTDATED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,17 @@ def list_kept(session: Session, experiment_ids: Sequence[int], name: str) -> dic
     return {row[0]: row[1] for row in session.execute(query)}
 
 
+def nearly_holds(kept: Mapping[str, Any], experiment: Experiment, *, digest: str) -> bool:
+    """Whether a finding of so many observations (`count`) is good enough for a look.
+
+    It is until there are a twentieth more of them.
+    """
+    if (kept["rewrites"], kept["digest"]) != (experiment.rewrites, digest):
+        return False
+    more = experiment.observation_count - kept["count"]
+    return bool(more < max(1.0, OUTDATED * kept["count"]))
+
+
 def list_outcomes(
     session: Session, experiment_id: int, keys: Sequence[str], *, after: int = 0
 ) -> Sequence[Any]:
@@ -181,8 +196,8 @@ def keep(session: Session, experiment_id: int, name: str, finding: Mapping[str, 
     Args:
         session: to work with.
         experiment_id: whose.
-        name: `BEST`, `EFFICIENT` or `COURSE`.
-        finding: with at least `rewrites`, `digest` and `upto`.
+        name: one of the findings there are.
+        finding: with at least `rewrites` and `digest`.
     """
     free = (
         select(Experiment.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tradeoff.web.pages import (
     admin,
     choosing,
+    compare,
     experiment,
     experiments,
     figures,
@@ -36,6 +37,8 @@ PAGES = (
     Page("POST", "/share", sharing.arrive, "anyone"),
     Page("GET", "/experiments", experiments.show),
     Page("POST", "/experiments/archive", experiments.archive, "writer", whole_client=True),
+    Page("POST", "/experiments/compare", compare.choose, whole_client=True),
+    Page("GET", "/compare", compare.show, whole_client=True),
     Page("GET", "/projects", others.show_projects, whole_client=True),
     Page("GET", "/run/{run}", others.show_run),
     Page("GET", "/tokens/info", others.show_token),

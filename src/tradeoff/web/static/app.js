@@ -46,7 +46,10 @@ for (const form of document.querySelectorAll("[data-code-from-address]")) {
 // Buttons that do something with chosen rows need some.
 for (const button of document.querySelectorAll("[data-needs-choice]")) {
   const form = button.form;
-  const update = () => { button.disabled = !form.querySelector("input[type=checkbox]:checked"); };
+  const update = () => {
+    const chosen = form.querySelectorAll("input[type=checkbox]:checked").length;
+    button.disabled = chosen < Number(button.dataset.needsChoice || 1);
+  };
   form.addEventListener("change", update);
   update();
 }
