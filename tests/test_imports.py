@@ -37,6 +37,19 @@ def test_web_process_loads_no_torch() -> None:
     assert not {"torch", "gpytorch", "botorch", "linear_operator"} & loaded
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux does")
+def test_web_process_uses_one_thread_for_linear_algebra() -> None:
+    code = (
+        "from tradeoff import config; config.limit_algebra(); import numpy as np, os\n"
+        "np.ones((600, 600)) @ np.ones((600, 600)); print(len(os.listdir('/proc/self/task')))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+
+    assert int(answer.stdout) == 1
+
+
 def test_help_of_the_command_line_loads_nothing_heavy() -> None:
     loaded = loaded_by("import tradeoff.cli")
 

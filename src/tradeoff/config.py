@@ -54,3 +54,17 @@ class Settings(BaseSettings):
         prefix = self.model_config["env_prefix"]
         values = self.model_dump(mode="json", exclude_none=True)
         return {**os.environ, **{f"{prefix}{name.upper()}": str(values[name]) for name in values}}
+
+
+#: What the libraries of linear algebra are told by, each before it is loaded.
+THREADS_OF_ALGEBRA = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def limit_algebra() -> None:
+    """Let linear algebra use one thread in this process, unless the environment says otherwise.
+
+    To be called before numpy is loaded. A web process has many small problems at once, and threads
+    that wait for each other at the end of each cost it eight times the work itself.
+    """
+    for name in THREADS_OF_ALGEBRA:
+        os.environ.setdefault(name, "1")

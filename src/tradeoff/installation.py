@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tradeoff import config, errors, supervisor
-from tradeoff.service import access, accounts
+from tradeoff.service import access, accounts, sign_in
 from tradeoff.store import accounts as stored
 from tradeoff.store import database, embedded, migrations
 
@@ -96,16 +96,31 @@ def ensure_token(opened: database.Database, settings: config.Settings) -> tuple[
                 return kept, False
         clients = stored.list_clients(session)
         if not clients:
-            _, secrets = accounts.create_client(session, name=FIRST_CLIENT)
+            _, secrets = accounts.create_client(session, name=FIRST_CLIENT, role="admin")
             secret = secrets["api"]
         elif settings.database_url is None:
-            _, secret = accounts.create_token(session, client_id=clients[0].id, name="local")
+            _, secret = accounts.create_token(
+                session, client_id=clients[0].id, role="admin", name="local"
+            )
         else:
             return None, False
         # Written before the commit: a crash between the two leaves a token that does not work,
         # and the next start makes another; the other way round it would be lost.
         _write_token(settings.data_dir, secret)
     return secret, True
+
+
+def make_sign_in_link(opened: database.Database, url: str, token: str) -> str:
+    """Make a link to the dashboard at `url` that signs in once, with what `token` may.
+
+    Its code stands behind the `#`, which a browser sends to nobody: the dashboard's own page takes
+    it from there.
+
+    Raises:
+        NotAllowed: when the token does not work.
+    """
+    with opened.transaction() as session:
+        return f"{url}/sign-in#{sign_in.make_link(session, token)}"
 
 
 def read_token(data_dir: Path) -> str | None:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from tradeoff import config, errors, installation, stack, supervisor
 from tradeoff.api import app as api
 from tradeoff.store import database
+from tradeoff.web import app as web
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ SWITCH_SECONDS = 0.0002
 
 
 def create_app(settings: config.Settings) -> FastAPI:
-    """Compose the web process: connection, API.
+    """Compose the web process: connection, API, dashboard.
 
     Args:
         settings: with `database_url` set; the connection is made at the first request.
@@ -40,7 +41,16 @@ def create_app(settings: config.Settings) -> FastAPI:
     if settings.database_url is None:
         raise errors.StartError("Set TRADEOFF_DATABASE_URL, or start everything: `tradeoff up`.")
     opened = database.connect(settings.database_url, pool_size=settings.database_pool_size)
-    return api.build_api(opened, settings)
+    app = api.build_api(opened, settings, home=web.HOME)
+    door = app.state.door
+    live = web.install(app, opened, door.listener, door.run_aside)
+
+    def close() -> None:
+        live.close()
+        door.close()
+
+    app.state.close = close
+    return app
 
 
 def serve(settings: config.Settings, *, host: str, port: int, share_port: bool = False) -> None:
@@ -145,6 +155,8 @@ def _welcome(running: stack.Stack, say: stack.Say) -> None:
     data_dir = running.settings.data_dir
     token = installation.token_path(data_dir)
     say(f"\nReady: {running.url}    reference: {running.url}/docs")
+    if running.link is not None:
+        say(f"Dashboard (signs you in once, in the next minutes):\n    {running.link}")
     if running.token is None:
         say("No token here yet. Make one:  tradeoff token create --client NAME")
     elif running.token_is_new:
@@ -153,6 +165,7 @@ def _welcome(running: stack.Stack, say: stack.Say) -> None:
         say(f"API token: in {token}")
     say(
         "\nLook further:\n"
+        "    tradeoff dashboard          another link that signs you in\n"
         "    tradeoff experiments\n"
         f'    curl -u "$(cat {token}):" {running.url}/v1/experiments\n'
         f"    logs in {data_dir / 'logs'}\n"

@@ -94,6 +94,7 @@ class Stack:
         url: where the API answers.
         token: the local API token; `None` if there is none to be had.
         token_is_new: the token was made just now.
+        link: to the dashboard; signs in once, within minutes. `None` without a token.
     """
 
     settings: config.Settings
@@ -101,6 +102,7 @@ class Stack:
     say: Say
     token: str | None = None
     token_is_new: bool = False
+    link: str | None = field(default=None, repr=False)
     _environment: dict[str, str] = field(default_factory=dict, repr=False)
     _postgres: embedded.EmbeddedPostgres | None = None
     _supervisor: supervisor.Supervisor | None = None
@@ -124,6 +126,8 @@ class Stack:
             migrations.upgrade(opened.url)
             self.say(f"  schema    {migrations.head()}")
             self.token, self.token_is_new = installation.ensure_token(opened, self.settings)
+            if self.token is not None:
+                self.link = installation.make_sign_in_link(opened, self.url, self.token)
             self._environment = self.settings.model_copy(
                 update={"database_url": opened.url}
             ).environment()

@@ -161,6 +161,21 @@ def test_first_start_shows_the_token_and_keeps_it_to_itself(up: Up) -> None:
         assert up.token() not in log.read_text()
 
 
+def test_the_link_that_it_prints_opens_the_dashboard_once(up: Up) -> None:
+    printed = re.search(r"/sign-in#(\S+)", up.said())
+    assert printed is not None
+    command = [sys.executable, "-m", "tradeoff", "dashboard", "--data-dir", str(up.data_dir)]
+    asked = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+    assert asked.startswith(f"{up.url}/sign-in#")
+
+    for code in (printed[1], asked.partition("#")[2]):
+        with httpx.Client(base_url=up.url, headers={"Origin": up.url}) as browser:
+            answer = browser.post("/sign-in/link", data={"code": code})
+            assert answer.headers["location"] == "/experiments"
+            assert browser.get("/experiments").status_code == 200
+            assert browser.post("/sign-in/link", data={"code": code}).status_code == 403
+
+
 def test_killed_api_is_started_again(up: Up) -> None:
     experiment = make_experiment(up)
     observe(up, experiment)

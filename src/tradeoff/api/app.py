@@ -24,7 +24,11 @@ SPARE_CONNECTIONS = 2
 
 
 def build_api(
-    database: Database, settings: Settings, *, routes: Sequence[Route] = ROUTES
+    database: Database,
+    settings: Settings,
+    *,
+    routes: Sequence[Route] = ROUTES,
+    home: str = "/docs",
 ) -> FastAPI:
     """The API as an app of its own.
 
@@ -35,6 +39,7 @@ def build_api(
         database: with every migration applied.
         settings: how long to wait for suggestions, and how many connections there are.
         routes: what is served below `/v1`.
+        home: where a browser is sent that names no page.
     """
     listener = Listener(database.url)
     upkeep = Upkeep(database)
@@ -70,11 +75,12 @@ def build_api(
         requests_at_once=settings.requests_at_once,
     )
     app.state.close = door.close
+    app.state.door = door
     app.router.routes.extend(_serve(door, route) for route in routes)
     app.router.routes.extend(_refuse_others(routes))
     document = openapi.describe(routes, version=tradeoff.__version__)
     gauges = measures.Measures()
-    app.include_router(public.build_router(database, gauges, document))
+    app.include_router(public.build_router(database, gauges, document, home))
     app.include_router(contents.build_router(door))
     app.openapi = lambda: document  # type: ignore[method-assign]  # the documented way
     app.add_middleware(measures.Measured, measures=gauges)

@@ -36,7 +36,8 @@ efficient frontier.
 
     tradeoff demo                        see it work, in about five minutes
     tradeoff up                          everything on this machine; Ctrl-C stops it
-    tradeoff experiments                 in another terminal: what is there
+    tradeoff dashboard                   in another terminal: a link that signs you in
+    tradeoff experiments                 what is there
     tradeoff frontier 1                  the best compromises found so far
     tradeoff import FILE                 bring what was tried before, such as SigOpt's CSV
 
@@ -150,6 +151,9 @@ def api(
     Example:
         TRADEOFF_DATABASE_URL=postgresql://me@db/tradeoff tradeoff api --host 0.0.0.0
     """
+    from tradeoff import config
+
+    config.limit_algebra()
     from tradeoff import server
 
     settings = read_settings(data_dir, logging_level=logging.INFO)
@@ -318,6 +322,32 @@ def experiments(url: Url = None, data_dir: DataDir = None, json: Json = False) -
                 }
             )
     print_table(found, ("id", "name", "metrics", "observations", "budget", "state"), json=json)
+
+
+@app.command()
+def dashboard(
+    url: Url = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a link to the dashboard that signs you in: it works once, for 15 minutes.
+
+    Needs the database: the local `tradeoff up`'s, or TRADEOFF_DATABASE_URL.
+
+    Example:
+        xdg-open "$(tradeoff dashboard)"
+    """
+    from tradeoff import installation
+
+    settings = read_settings(data_dir)
+    address = url or settings.api_url or installation.find_address(settings.data_dir)
+    token = settings.api_token or installation.read_token(settings.data_dir)
+    if address is None or token is None:
+        raise errors.StartError(
+            "No `tradeoff up` runs here. Start it, or set TRADEOFF_API_URL, TRADEOFF_API_TOKEN and "
+            "TRADEOFF_DATABASE_URL."
+        )
+    with installation.open_database(settings) as database:
+        print(installation.make_sign_in_link(database, address.rstrip("/"), token))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
+from tradeoff.client import plots
 from tradeoff.client.objects import (
     BestAssignments,
     ClientInfo,
@@ -328,6 +329,59 @@ class Experiment(View):
     def frontier(self) -> list[BestAssignments]:
         """The efficient configurations: those that no other beats on all metrics."""
         return self.resource.frontier()
+
+    def plot_frontier(self, x: str | None = None, y: str | None = None) -> Any:
+        """Two metrics against each other, as a figure of plotly; with one metric, its history.
+
+        Args:
+            x: the metric to the right; by default the first that is optimized.
+            y: the metric upwards; by default the next.
+
+        Raises:
+            ImportError: without plotly, which `tradeoff[plot]` brings.
+            ValueError: when there is no such metric.
+        """
+        return plots.frontier(plots.Points(self.fetch()), x, y)
+
+    def plot_history(self) -> Any:
+        """Each metric as the search went on, with the best feasible so far."""
+        return plots.history(plots.Points(self.fetch()))
+
+    def plot_parallel(self) -> Any:
+        """Every configuration as a line over parameters and metrics."""
+        return plots.parallel(plots.Points(self.fetch()))
+
+    def plot_importances(self) -> Any:
+        """How much each parameter matters for each metric.
+
+        curl: `curl -u TOKEN: URL/v1/experiments/7/metric_importances`
+        """
+        answer = self._client.request("GET", f"/experiments/{self.id}/metric_importances")
+        return plots.importances(self, answer["data"])
+
+    def plot_failures(self, x: str | None = None, y: str | None = None) -> Any:
+        """What failed and what succeeded over two parameters, those that tell most by default.
+
+        Raises:
+            ImportError: without plotly, which `tradeoff[plot]` brings.
+            ValueError: when there is no such parameter.
+        """
+        return plots.failures(plots.Points(self.fetch()), x, y)
+
+    def dataframe(self) -> Any:
+        """The observations as a pandas DataFrame, with the columns that Optuna's users know.
+
+        `number`, `state`, `datetime_start`, `datetime_complete`, `duration`, and a `values_NAME`,
+        `params_NAME` or `user_attrs_KEY` for each metric, parameter and key of the metadata.
+
+        Raises:
+            ImportError: when pandas is not installed.
+        """
+        return plots.dataframe(plots.Points(self.fetch()))
+
+    def _repr_html_(self) -> str:
+        """A few lines for a notebook."""
+        return plots.summary(self)
 
     def loop(
         self,

@@ -32,12 +32,12 @@ import torch
 from scipy import optimize
 from torch import Tensor
 
-from tradeoff.engine.space import Space
+# Models and their layout are asked for together.
+from tradeoff.engine.layout import Layout as Layout
+from tradeoff.engine.layout import default_lengths
 
 Array = npt.NDArray[np.float64]
 
-#: Lengthscales of a category with more choices than this are tied.
-MAX_FREE_CHOICES = 16
 LENGTH_BOUNDS = (0.025, 100.0)
 MAX_NOISE_VARIANCE = 2.0
 #: Strength of the penalty on long lengthscales; 0.3 to 3 were alike where it matters.
@@ -47,34 +47,6 @@ JITTER = 1e-6
 MAX_ITERATIONS = 60
 #: What a hyperparameter costs whose covariance has no Cholesky factor.
 HOPELESS = 1e25
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Which lengthscale each column of `X` has.
-
-    Attributes:
-        groups: `D`, index of the lengthscale of each column.
-        dimensions: number of parameters, which scales the prior (columns of one category share).
-    """
-
-    groups: npt.NDArray[np.intp]
-    dimensions: int
-
-    @classmethod
-    def of(cls, space: Space) -> Layout:
-        """One lengthscale per column, and one for each category with very many choices."""
-        groups: list[int] = []
-        for dimension in space.dimensions:
-            first = groups[-1] + 1 if groups else 0
-            tied = dimension.kind == "choice" and dimension.size > MAX_FREE_CHOICES
-            groups += [first if tied else first + k for k in range(dimension.width)]
-        return cls(np.array(groups, dtype=np.intp), len(space.dimensions))
-
-    @property
-    def size(self) -> int:
-        """Number of lengthscales."""
-        return int(self.groups[-1]) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +63,7 @@ METRIC_NOISE = NoisePrior()
 
 def default_theta(layout: Layout) -> Array:
     """Where a fit without warm start begins."""
-    lengths = np.full(layout.size, math.log(0.5 * math.sqrt(layout.dimensions)))
-    return np.append(lengths, math.log(1e-2))
+    return np.append(np.log(default_lengths(layout)), math.log(1e-2))
 
 
 def fit_map(

@@ -156,7 +156,7 @@ class Space:
         active = self.active(V)
         return [
             {
-                dimension.name: _decode_value(dimension, float(v))
+                dimension.name: decode_value(dimension, float(v))
                 for dimension, v, is_on in zip(self.dimensions, row, on, strict=True)
                 if is_on
             }
@@ -407,7 +407,8 @@ def _position(dimension: Dimension, value: float) -> float:
     return (k + 0.5) / dimension.size
 
 
-def _decode_value(dimension: Dimension, v: float) -> Value:
+def decode_value(dimension: Dimension, v: float) -> Value:
+    """The value of one dimension at a coordinate of the unit row."""
     if dimension.kind != "real":
         k = int(_level(np.array([v]), dimension.size)[0])
         return dimension.values[k] if dimension.values is not None else int(dimension.low) + k

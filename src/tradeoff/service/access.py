@@ -108,15 +108,24 @@ def recognise(
         raise NotAuthenticated
     digest = hash_secret(secret)
     token = accounts.find_token(session, digest, key, experiment_id)
-    if token is None:
+    if token is None or not hmac.compare_digest(token.hash, digest):
         raise NotAllowed("This API token is not known.", token_status="revoked")
-    if not hmac.compare_digest(token.hash, digest) or token.revoked is not None:
+    return Caller(principal_of(token), token.kept, token.experiment)
+
+
+def principal_of(token: accounts.Known) -> Principal:
+    """Whom a token stands for, while it works.
+
+    Raises:
+        NotAllowed: when it is revoked or expired.
+    """
+    if token.revoked is not None:
         raise NotAllowed("This API token was revoked.", token_status="revoked")
     if token.expired:
         raise NotAllowed("This API token has expired.", token_status="expired")
     if token.client_deleted:
         raise NotAllowed("The client of this API token was deleted.", token_status="revoked")
-    principal = Principal(
+    return Principal(
         token_id=token.token_id,
         client_id=token.client_id,
         organization_id=token.organization_id,
@@ -125,7 +134,6 @@ def recognise(
         experiment_id=token.experiment_id,
         training_run_id=token.training_run_id,
     )
-    return Caller(principal, token.kept, token.experiment)
 
 
 def require_write(principal: Principal) -> None:
@@ -138,6 +146,23 @@ def require_write(principal: Principal) -> None:
         raise NotAllowed(
             "This API token may read and not write.", token_status="invalid_permissions"
         )
+
+
+def require_admin(principal: Principal) -> None:
+    """Stop a token that may not administer its client.
+
+    Raises:
+        NotAllowed: then.
+    """
+    if principal.role != "admin":
+        raise NotAllowed(
+            "This is for tokens of the role admin.", token_status="invalid_permissions"
+        )
+
+
+def is_bound(principal: Principal) -> bool:
+    """Whether a token reaches one experiment or one training run alone."""
+    return principal.experiment_id is not None or principal.training_run_id is not None
 
 
 def get_experiment(

@@ -13,10 +13,19 @@ from tradeoff.store.database import Session
 ROLES = ("read", "write", "admin")
 #: How long a guest token works.
 GUESTS_STAY = datetime.timedelta(days=30)
+LONGEST_STAY = datetime.timedelta(days=366)
 
 
-def create_client(session: Session, *, name: str) -> tuple[tables.Client, dict[str, str]]:
+def create_client(
+    session: Session, *, name: str, role: str = "write", organization_id: int | None = None
+) -> tuple[tables.Client, dict[str, str]]:
     """A new client with its first two tokens.
+
+    Args:
+        session: to work with.
+        name: what to call it.
+        role: of its `api` token.
+        organization_id: where it belongs; `None` makes one of the same name.
 
     Returns:
         The client, and the secrets of its `api` and its `development` token: to be shown now,
@@ -26,10 +35,12 @@ def create_client(session: Session, *, name: str) -> tuple[tables.Client, dict[s
         BadInput: when the name is not one.
     """
     try:
-        client = accounts.insert_client(session, name=check_name(name))
+        client = accounts.insert_client(
+            session, name=check_name(name), organization_id=organization_id
+        )
     except ValueError as error:
         raise BadInput(f"name: {error}") from error
-    _, api = create_token(session, client_id=client.id, role="write", name="api")
+    _, api = create_token(session, client_id=client.id, role=role, name="api")
     _, development = create_token(
         session, client_id=client.id, role="write", name="development", development=True
     )
@@ -114,13 +125,22 @@ def create_token(
 
 
 def create_guest_token(
-    session: Session, shared: tables.Experiment | tables.TrainingRun, *, issued_by: int
+    session: Session,
+    shared: tables.Experiment | tables.TrainingRun,
+    *,
+    issued_by: int,
+    stay: datetime.timedelta = GUESTS_STAY,
 ) -> tuple[tables.Token, str]:
     """A token with which a guest reads one experiment or one training run for a while.
 
     Returns:
         The token and its secret, as `create_token` does.
+
+    Raises:
+        BadInput: when the guest would stay for less than no time, or for longer than a year.
     """
+    if not datetime.timedelta(0) < stay <= LONGEST_STAY:
+        raise BadInput(f"days: must be above 0 and at most {LONGEST_STAY.days}")
     of_run = isinstance(shared, tables.TrainingRun)
     return create_token(
         session,
@@ -129,10 +149,22 @@ def create_guest_token(
         name="guest",
         experiment_id=None if of_run else shared.id,
         training_run_id=shared.id if of_run else None,
-        expires=accounts.now(session) + GUESTS_STAY,
+        expires=accounts.now(session) + stay,
         issued_by=issued_by,
-        lease_seconds=int(GUESTS_STAY.total_seconds()),
+        lease_seconds=int(stay.total_seconds()),
     )
+
+
+def revoke_guest_token(session: Session, experiment: tables.Experiment, token_id: int) -> None:
+    """End a guest's reading of an experiment at once.
+
+    Raises:
+        NotFound: when the experiment has no such guest.
+    """
+    guests = accounts.list_guest_tokens(session, experiment.id)
+    if token_id not in {guest.id for guest in guests}:
+        raise NotFound(f"There is no guest token {token_id} of this experiment")
+    revoke_token(session, token_id)
 
 
 def revoke_token(session: Session, token_id: int) -> None:

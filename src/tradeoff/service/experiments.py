@@ -58,6 +58,7 @@ def create(
         development=principal.development,
         # 31 bits are a seed for every generator there is.
         seed=secrets.randbits(31),
+        created_by=principal.token_id,
     )
     suggestions.fill_first_buffer(session, experiment)
     return experiment

@@ -77,7 +77,7 @@ def overviews(session: Session, experiments: Sequence[tables.Experiment]) -> dic
 def _list_best(session: Session, experiments: Sequence[tables.Experiment]) -> dict[int, int]:
     """The best success, by experiment, of each that optimizes exactly one metric."""
     wanted = {
-        experiment.id: (experiment.spec.optimized_metrics[0], _digest(experiment.spec))
+        experiment.id: (experiment.spec.optimized_metrics[0], digest(experiment.spec))
         for experiment in experiments
         if len(experiment.spec.optimized_metrics) == 1
     }
@@ -90,7 +90,7 @@ def _list_best(session: Session, experiments: Sequence[tables.Experiment]) -> di
     return {row_id: best.id for row_id, best in found.items() if best.id is not None}
 
 
-def _digest(spec: ExperimentSpec) -> str:
+def digest(spec: ExperimentSpec) -> str:
     """The same for metrics that judge alike."""
     metrics = json.dumps([metric.model_dump(mode="json") for metric in spec.metrics])
     return hashlib.sha256(metrics.encode()).hexdigest()[:16]
@@ -107,7 +107,7 @@ def best(session: Session, experiment: tables.Experiment) -> list[tables.Observa
     if spec.optimized_metrics and (spec.num_solutions or 1) == 1:
         return _efficient(session, experiment)
     # Many of the observations are shown, or chosen among: little could be kept.
-    ids = _choose(spec, _permitted(session, experiment))
+    ids = _choose(spec, permitted(session, experiment))
     rows = observations.list_by_id(session, ids)
     chosen = [rows[row_id] for row_id in ids]
     return _spread(spec, chosen) if chosen and (spec.num_solutions or 1) > 1 else chosen
@@ -115,8 +115,8 @@ def best(session: Session, experiment: tables.Experiment) -> list[tables.Observa
 
 def _efficient(session: Session, experiment: tables.Experiment) -> list[tables.Observation]:
     """What no other observation beats: chosen among what was so before, and what is new."""
-    spec, digest = experiment.spec, _digest(experiment.spec)
-    known = findings.get_efficient(session, experiment.id, digest=digest)
+    spec, judged = experiment.spec, digest(experiment.spec)
+    known = findings.get_efficient(session, experiment.id, digest=judged)
     rows = observations.list_by_id(session, known.ids)
     # By id, since the first of equals is taken. One that was deleted this moment is left out.
     held = sorted((row for row in rows.values() if not row.deleted), key=lambda row: row.id)
@@ -126,9 +126,9 @@ def _efficient(session: Session, experiment: tables.Experiment) -> list[tables.O
     news = findings.list_outcomes(
         session, experiment.id, [metric.key for metric in _judging(spec)], after=known.upto
     )
-    ids = _choose(spec, _Outcomes.of(spec, [*before, *news]))
+    ids = _choose(spec, Outcomes.of(spec, [*before, *news]))
     if len(news) >= MANY_NEWS:
-        finding = {"ids": ids, "upto": news[-1].id, "rewrites": known.rewrites, "digest": digest}
+        finding = {"ids": ids, "upto": news[-1].id, "rewrites": known.rewrites, "digest": judged}
         findings.keep(session, experiment.id, findings.EFFICIENT, finding)
     rows |= observations.list_by_id(session, [row_id for row_id in ids if row_id not in rows])
     return [rows[row_id] for row_id in ids]
@@ -140,14 +140,14 @@ def _judging(spec: ExperimentSpec) -> list[Metric]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcomes:
+class Outcomes:
     """What meets every threshold: `n` ids, ascending, and `n x m` values, larger is better."""
 
     ids: npt.NDArray[np.int64]
     values: Array
 
     @classmethod
-    def of(cls, spec: ExperimentSpec, rows: Sequence[Any]) -> _Outcomes:
+    def of(cls, spec: ExperimentSpec, rows: Sequence[Any]) -> Outcomes:
         """Of rows of the id and the values of the metrics `_judging`."""
         metrics = _judging(spec)
         ids = np.array([row[0] for row in rows], dtype=np.int64)
@@ -161,13 +161,14 @@ class _Outcomes:
         return cls(ids[permitted], values[permitted])
 
 
-def _permitted(session: Session, experiment: tables.Experiment) -> _Outcomes:
+def permitted(session: Session, experiment: tables.Experiment) -> Outcomes:
+    """The successes that meet every threshold, with the values that judge them."""
     spec = experiment.spec
     keys = [metric.key for metric in _judging(spec)]
-    return _Outcomes.of(spec, findings.list_outcomes(session, experiment.id, keys))
+    return Outcomes.of(spec, findings.list_outcomes(session, experiment.id, keys))
 
 
-def _choose(spec: ExperimentSpec, outcomes: _Outcomes) -> list[int]:
+def _choose(spec: ExperimentSpec, outcomes: Outcomes) -> list[int]:
     """The ids of those worth taking, in the order of showing."""
     if not len(outcomes.ids):
         return []

@@ -10,7 +10,7 @@ import logging
 import threading
 
 from tradeoff.errors import TradeoffError
-from tradeoff.store import idempotency, queue, suggestions
+from tradeoff.store import browser_sessions, idempotency, queue, suggestions
 from tradeoff.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -19,11 +19,12 @@ INTERVAL_SECONDS = 10.0
 
 
 def do_once(database: Database) -> None:
-    """Put dead workers' jobs back, forget keys past their time, note which leases ran out."""
+    """Put dead workers' jobs back, forget what is past its time, note which leases ran out."""
     with database.transaction() as session:
         queue.sweep(session)
     with database.transaction() as session:
         idempotency.purge(session)
+        browser_sessions.purge(session)
     lapsed = suggestions.LAPSE_BATCH
     while lapsed == suggestions.LAPSE_BATCH:
         with database.transaction() as session:

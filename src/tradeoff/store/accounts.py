@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Select, func, select, update
 
@@ -50,6 +51,29 @@ def get_organization(session: Session, organization_id: int) -> Organization:
 def list_clients(session: Session) -> Sequence[Client]:
     """Every client that is not deleted, oldest first."""
     return session.scalars(select(Client).where(~Client.deleted).order_by(Client.id)).all()
+
+
+def list_clients_of(session: Session, organization_id: int) -> Sequence[Client]:
+    """The clients of an organization that are not deleted, oldest first."""
+    # ix_clients_organization_id
+    query = select(Client).where(Client.organization_id == organization_id, ~Client.deleted)
+    return session.scalars(query.order_by(Client.id)).all()
+
+
+def list_working_tokens(session: Session, client_id: int) -> Sequence[Token]:
+    """The tokens of a client that work, but for guests'; oldest first."""
+    query = (
+        select(Token)
+        .where(
+            Token.client_id == client_id,
+            Token.experiment_id.is_(None),
+            Token.training_run_id.is_(None),
+            Token.revoked.is_(None),
+            func.coalesce(Token.expires > func.now(), True),
+        )
+        .order_by(Token.id)
+    )
+    return session.scalars(query).all()
 
 
 def insert_token(
@@ -124,14 +148,16 @@ class Known:
     experiment: Experiment | None
 
 
-# Every request asks this. ix_tokens_unique_hash, pk_clients, pk_idempotency_keys, pk_experiments
 _EXPERIMENT = Form(Experiment)
+_KNOWN = """
+    tokens.id, tokens.client_id, clients.organization_id, tokens.hash, tokens.role,
+    tokens.development, tokens.experiment_id, tokens.training_run_id, tokens.revoked,
+    coalesce(tokens.expires <= now(), false), clients.deleted
+"""
+# Every request asks this. ix_tokens_unique_hash, pk_clients, pk_idempotency_keys, pk_experiments
 _FIND_TOKEN = Query(
     f"""
-    select {_EXPERIMENT.select("experiments")},
-           tokens.id, tokens.client_id, clients.organization_id, tokens.hash, tokens.role,
-           tokens.development, tokens.experiment_id, tokens.training_run_id, tokens.revoked,
-           coalesce(tokens.expires <= now(), false), clients.deleted,
+    select {_EXPERIMENT.select("experiments")}, {_KNOWN},
            keys.request_hash, keys.status, keys.answer
     from tokens
     join clients on clients.id = tokens.client_id
@@ -140,6 +166,17 @@ _FIND_TOKEN = Query(
     where tokens.hash = %(hash)s
     """,
     {"hash": "bytea", "key": "text", "experiment_id": "bigint"},
+)
+# Every page asks this. pk_browser_sessions
+_FIND_SIGNED_IN = Query(
+    f"""
+    select {_KNOWN}
+    from browser_sessions
+    join tokens on tokens.id = browser_sessions.token_id
+    join clients on clients.id = tokens.client_id
+    where browser_sessions.hash = %(hash)s and browser_sessions.expires > now()
+    """,
+    {"hash": "bytea"},
 )
 
 
@@ -171,9 +208,23 @@ def find_token(
     experiment, row = row[: len(_EXPERIMENT)], row[len(_EXPERIMENT) :]
     *known, request_hash, status, answer = row
     kept = None if status is None else Kept(bytes(request_hash), status, bytes(answer))
-    known[3] = bytes(known[3])
     along = None if experiment[0] is None else _EXPERIMENT.load(session, experiment)
-    return Known(*known, kept=kept, experiment=along)  # type: ignore[misc]  # rows have no types
+    return _known(known, kept=kept, experiment=along)
+
+
+def find_signed_in(session: Session, hash: bytes) -> Known | None:
+    """The token of the browser session with this hash, while that lasts."""
+    rows = _FIND_SIGNED_IN.run(session, hash=hash)
+    return _known(rows[0]) if rows else None
+
+
+def _known(
+    row: Sequence[Any], *, kept: Kept | None = None, experiment: Experiment | None = None
+) -> Known:
+    """What the columns of `_KNOWN` tell."""
+    columns = list(row)
+    columns[3] = bytes(columns[3])
+    return Known(*columns, kept=kept, experiment=experiment)  # type: ignore[misc]  # rows have no types
 
 
 def get_token(session: Session, token_id: int) -> Token:
@@ -246,6 +297,28 @@ def list_tokens(session: Session, client_id: int | None = None) -> Sequence[Toke
     query = select(Token).order_by(Token.id)
     if client_id is not None:
         query = query.where(Token.client_id == client_id)
+    return session.scalars(query).all()
+
+
+def list_token_names(session: Session, ids: Collection[int]) -> dict[int, str]:
+    """What people call these tokens: their names, else how they begin."""
+    query = select(Token.id, func.coalesce(Token.name, Token.prefix)).where(Token.id.in_(ids))
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def list_guest_tokens(session: Session, experiment_id: int) -> Sequence[Token]:
+    """The tokens that read this experiment and nothing else, and still work; oldest first."""
+    # ix_tokens_experiment_id
+    query = (
+        select(Token)
+        .where(
+            Token.experiment_id == experiment_id,
+            Token.role == "read",
+            Token.revoked.is_(None),
+            func.coalesce(Token.expires > func.now(), True),
+        )
+        .order_by(Token.id)
+    )
     return session.scalars(query).all()
 
 

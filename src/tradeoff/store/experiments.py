@@ -28,6 +28,7 @@ def insert(
     seed: int,
     project: str | None = None,
     runs_only: bool = False,
+    created_by: int | None = None,
 ) -> Experiment:
     """A new experiment without suggestions."""
     row = Experiment(
@@ -40,6 +41,7 @@ def insert(
         metadata_=metadata,
         development=development,
         seed=seed,
+        created_by=created_by,
     )
     session.add(row)
     session.flush()

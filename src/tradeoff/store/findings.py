@@ -21,7 +21,11 @@ from tradeoff.store.database import Session
 from tradeoff.store.tables import Experiment, Observation
 
 #: The findings there are.
-BEST, EFFICIENT = "best", "efficient"
+BEST, EFFICIENT, COURSE, GAIN = "best", "efficient", "course", "gain"
+
+
+#: What is only looked at is found anew when the observations grew by this share.
+OUTDATED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,24 @@ def get_efficient(session: Session, experiment_id: int, *, digest: str) -> Effic
     return Efficient(tuple(kept["ids"]), kept["upto"], rewrites)
 
 
+def list_kept(session: Session, experiment_ids: Sequence[int], name: str) -> dict[int, Any]:
+    """What is kept under a name, by experiment; whoever reads it checks that it still holds."""
+    kept = Experiment.summary[name]
+    query = select(Experiment.id, kept).where(Experiment.id.in_(experiment_ids), kept.is_not(None))
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def nearly_holds(kept: Mapping[str, Any], experiment: Experiment, *, digest: str) -> bool:
+    """Whether a finding of so many observations (`count`) is good enough for a look.
+
+    It is until there are a twentieth more of them.
+    """
+    if (kept["rewrites"], kept["digest"]) != (experiment.rewrites, digest):
+        return False
+    more = experiment.observation_count - kept["count"]
+    return bool(more < max(1.0, OUTDATED * kept["count"]))
+
+
 def list_outcomes(
     session: Session, experiment_id: int, keys: Sequence[str], *, after: int = 0
 ) -> Sequence[Any]:
@@ -177,8 +199,8 @@ def keep(session: Session, experiment_id: int, name: str, finding: Mapping[str, 
     Args:
         session: to work with.
         experiment_id: whose.
-        name: `BEST` or `EFFICIENT`.
-        finding: with at least `rewrites`, `digest` and `upto`.
+        name: one of the findings there are.
+        finding: with at least `rewrites` and `digest`.
     """
     free = (
         select(Experiment.id)

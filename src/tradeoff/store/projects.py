@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,12 @@ def listing(client_id: int, *, with_deleted: bool) -> Select[Project]:
     # ix_projects_unique_slug
     query = select(Project).where(Project.client_id == client_id)
     return query if with_deleted else query.where(~Project.deleted)
+
+
+def list_all(session: Session, client_id: int) -> Sequence[Project]:
+    """The projects of a client that are not deleted, by name."""
+    query = listing(client_id, with_deleted=False).order_by(Project.name, Project.id)
+    return session.scalars(query).all()
 
 
 def last_change() -> ColumnElement[datetime.datetime]:

@@ -6,6 +6,7 @@ it is there if and only if the transaction that made it necessary was committed.
 
 from __future__ import annotations
 
+import datetime
 import logging
 from dataclasses import dataclass
 
@@ -170,6 +171,38 @@ def read_state(session: Session) -> QueueState:
     )
     age = None if jobs.oldest_seconds is None else float(jobs.oldest_seconds)
     return QueueState(jobs.waiting, jobs.running, age, workers or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker, as the queue knows it.
+
+    Attributes:
+        id: of the worker.
+        last_seen: its last heartbeat; one comes every ten seconds.
+        jobs: that it is at work on.
+    """
+
+    id: int
+    last_seen: datetime.datetime
+    jobs: int
+
+
+def list_workers(session: Session) -> list[Worker]:
+    """The workers seen within the last ten minutes, the newest sign of life first."""
+    rows = session.execute(
+        text(
+            f"""
+            select worker.id, worker.last_heartbeat,
+                   (select count(*) from {QUEUE_SCHEMA}.procrastinate_jobs job
+                    where job.worker_id = worker.id and job.status = 'doing') as jobs
+            from {QUEUE_SCHEMA}.procrastinate_workers worker
+            order by worker.last_heartbeat desc
+            limit 200
+            """
+        )
+    )
+    return [Worker(row.id, row.last_heartbeat, row.jobs) for row in rows]
 
 
 #: Only one process sweeps at a time; the number itself means nothing.

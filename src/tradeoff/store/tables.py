@@ -1,6 +1,6 @@
 """Every table on one page.
 
-    organizations ─< clients ─< tokens · idempotency_keys
+    organizations ─< clients ─< tokens ─< browser_sessions, sign_in_links · idempotency_keys
                │        │  └─< permissions >─ users
                └────────┼──< users ─< tokens
                         ├──< tags
@@ -180,8 +180,32 @@ class ClientPermission(Base):
     role: Mapped[str]
 
 
+class BrowserSession(Base):
+    """Somebody who is signed in to the dashboard; may do what the token may, while that works."""
+
+    __tablename__ = "browser_sessions"
+
+    #: SHA-256 of what the cookie holds.
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"), index=True)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    expires: Mapped[datetime.datetime] = mapped_column(index=True)
+
+
+class SignInLink(Base):
+    """A link that signs in once, and only soon; the row is gone when it was used."""
+
+    __tablename__ = "sign_in_links"
+
+    #: SHA-256 of the code in the link.
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"), index=True)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    expires: Mapped[datetime.datetime] = mapped_column(index=True)
+
+
 class Tag(Base):
-    """A coloured word that a client marks training runs with."""
+    """A coloured word that a client marks training runs and experiments with."""
 
     __tablename__ = "tags"
     __table_args__ = (Index(UNIQUE_TAG, "client_id", "name", unique=True),)
@@ -287,6 +311,12 @@ class Experiment(Base):
     summary: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     #: How much a refresh still attempts, 0 being everything; see `service.ladder`.
     rung: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+    #: Numbers of its tags, in the order in which they were put on it.
+    tags: Mapped[list[int]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    #: The token that made it; unknown of those from before this column.
+    created_by: Mapped[int | None] = mapped_column(
+        ForeignKey("tokens.id", name="fk_experiments_created_by", use_alter=True), index=True
+    )
     #: When the rung may be left again.
     rung_until: Mapped[datetime.datetime | None]
     #: Refreshes that failed on this rung, and when the first of them did.

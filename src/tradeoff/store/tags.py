@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 
@@ -39,6 +41,18 @@ def get(session: Session, client_id: int, tag_id: int) -> Tag:
     if row is None or row.client_id != client_id:
         raise NotFound(f"There is no tag {tag_id}")
     return row
+
+
+def list_by_name(session: Session, client_id: int, names: Sequence[str]) -> dict[str, Tag]:
+    """The tags of a client with these names."""
+    # ix_tags_unique_name
+    query = select(Tag).where(Tag.client_id == client_id, Tag.name.in_(names))
+    return {row.name: row for row in session.scalars(query)}
+
+
+def list_all(session: Session, client_id: int) -> Sequence[Tag]:
+    """The tags of a client, by name."""
+    return session.scalars(listing(client_id).order_by(Tag.name)).all()
 
 
 def listing(client_id: int) -> Select[Tag]:

@@ -20,9 +20,9 @@ READY_SECONDS = 5.0
 
 
 def build_router(
-    database: Database, gauges: measures.Measures, document: openapi.Document
+    database: Database, gauges: measures.Measures, document: openapi.Document, home: str
 ) -> APIRouter:
-    """The public routes."""
+    """The public routes; `home` is where a browser is sent that names no page."""
     router = APIRouter(include_in_schema=False)
     head = migrations.head()
 
@@ -65,7 +65,7 @@ def build_router(
     def welcome(request: Request) -> Response:
         """Where to go."""
         if "text/html" in request.headers.get("accept", ""):
-            return RedirectResponse("/docs")
+            return RedirectResponse(home)
         return _json(
             {
                 "message": "This is Tradeoff. The API is below /v1.",

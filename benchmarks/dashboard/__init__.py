@@ -1,0 +1,1 @@
+"""What the dashboard costs for an experiment of ten thousand observations."""

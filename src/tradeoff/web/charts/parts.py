@@ -1,0 +1,211 @@
+"""What the figures have in common: colours, shapes, axes, and points of metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeoff.service.points import Points
+from tradeoff.spec.metrics import Metric
+
+Figure = dict[str, Any]
+Array = npt.NDArray[np.float64]
+Words = npt.NDArray[np.str_]
+
+#: By role, for a light ground; the same in `tradeoff.client.plots`.
+COLOURS = {
+    "efficient": "#0072b2",
+    "dominated": "#848e99",
+    "infeasible": "#9a7400",
+    "failed": "#d55e00",
+    "transient": "#848e99",
+    "open": "#b4518a",
+    "threshold": "#009e73",
+    "reference": "#56606b",
+}
+SYMBOLS = {
+    "efficient": "diamond",
+    "dominated": "circle",
+    "infeasible": "circle-open",
+    "failed": "x-thin-open",
+    "transient": "line-ns-open",
+    "open": "cross-thin-open",
+}
+LABELS = {
+    "efficient": "efficient",
+    "dominated": "dominated",
+    "infeasible": "misses a threshold",
+    "failed": "failed",
+    "transient": "failed, not for its configuration",
+    "open": "being tried, as predicted",
+}
+#: Share of the height that the strip of failures takes.
+STRIP = 0.05
+#: Powers of ten, where plotly.js would write µ and k.
+LOG = {"type": "log", "exponentformat": "power"}
+#: What is drawn on the ground of the page, in its colour.
+GROUND = "#ffffff"
+#: Digits of what is drawn: more than a screen shows.
+DIGITS = 7
+
+
+def text(word: str) -> str:
+    """A name of a user's, as plotly.js shows it: it takes a little HTML in its texts."""
+    return word.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def direction(metric: Metric) -> str:
+    """The metric's name with its direction, for an axis."""
+    label = text(metric.key or "value")
+    if metric.strategy == "store":
+        return label
+    return f"{label} {'↑ more is better' if metric.sign > 0 else '↓ less is better'}"
+
+
+def layout_of(**more: Any) -> dict[str, Any]:
+    """The layout that all figures have, and `more`."""
+    return {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 68, "r": 18, "t": 36, "b": 56},
+        "hovermode": "closest",
+        "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"},
+        "shapes": [],
+        **more,
+    }
+
+
+def plain_axis(title: str, *, vertical: bool = False) -> dict[str, Any]:
+    """An axis with a title; a vertical one makes room for its labels."""
+    axis: dict[str, Any] = {"title": {"text": title, "standoff": 8}, "zeroline": False}
+    return axis | {"automargin": True} if vertical else axis
+
+
+def axis_of(
+    metric: Metric, log: bool, *, titled: bool = True, vertical: bool = False
+) -> dict[str, Any]:
+    """The axis of a metric, with its direction in the title."""
+    name = text(metric.key or "value")
+    arrow = "" if metric.strategy == "store" else (" ↑" if metric.sign > 0 else " ↓")
+    title = f"{name}{arrow}" if vertical else direction(metric)
+    axis = plain_axis(title if titled else "", vertical=True)
+    return axis | LOG if log else axis
+
+
+def scatter(
+    points: Points,
+    states: Words,
+    state: str,
+    x: str,
+    y: str,
+    among: npt.NDArray[np.intp] | None = None,
+) -> dict[str, Any]:
+    """The points in one state, by two metrics; of `among` only, if it is given."""
+    rows = np.flatnonzero(states == state)
+    if among is not None:
+        rows = np.intersect1d(rows, among)
+    xs, ys = points.column(x)[rows], points.column(y)[rows]
+    known = np.isfinite(xs) & np.isfinite(ys)
+    rows, xs, ys = rows[known], xs[known], ys[known]
+    is_efficient = state == "efficient"
+    trace: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{LABELS[state]} ({int((states == state).sum())})",
+        "meta": {"state": state},
+        "x": numbers(xs),
+        "y": numbers(ys),
+        "customdata": points.ids[rows].tolist(),
+        "marker": {
+            "symbol": SYMBOLS[state],
+            "size": 10 if is_efficient else 7,
+            "color": COLOURS[state],
+            "opacity": 1.0 if is_efficient else 0.6,
+            "line": {"width": 1.5 if state == "infeasible" else 0},
+        },
+        "hovertemplate": f"{text(x or 'value')} %{{x:.5g}}<br>{text(y or 'value')} %{{y:.5g}}"
+        "<extra>observation %{customdata}</extra>",
+    }
+    if is_efficient and among is None:
+        for side, key in (("error_x", x), ("error_y", y)):
+            spread = points.stddevs[rows, points.index(key)]
+            if np.isfinite(spread).any():
+                trace[side] = {
+                    "type": "data",
+                    "array": numbers(np.nan_to_num(spread)),
+                    "color": COLOURS[state],
+                    "thickness": 1,
+                }
+    return trace
+
+
+def strip(
+    points: Points, *, xaxis: str, yaxis: str, when: Sequence[Any] | None = None
+) -> list[dict[str, Any]]:
+    """Failures as ticks below the figure, in the order in which they came."""
+    traces = []
+    for state, mask in (("failed", points.failed), ("transient", points.transient)):
+        rows = np.flatnonzero(mask)
+        if not len(rows):
+            continue
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"{LABELS[state]} ({len(rows)})",
+                "meta": {"state": state},
+                "x": [when[row] for row in rows.tolist()]
+                if when is not None
+                else (rows + 1).tolist(),
+                "y": [0.5] * len(rows),
+                "xaxis": xaxis,
+                "yaxis": yaxis,
+                "customdata": points.ids[rows].tolist(),
+                "marker": {
+                    "symbol": "line-ns-open",
+                    "size": 11,
+                    "color": COLOURS[state],
+                    "line": {"width": 2, "color": COLOURS[state]},
+                },
+                "hovertemplate": f"{LABELS[state]}<extra>observation %{{customdata}}</extra>",
+            }
+        )
+    return traces
+
+
+def threshold_line(metric: Metric, side: str, number: str) -> dict[str, Any]:
+    """A line across the figure; named, so that a script can find it."""
+    at = metric.threshold
+    relation = "≥" if metric.sign > 0 else "≤"
+    across = {"xref": "x", "yref": f"y{number} domain", "x0": at, "x1": at, "y0": 0, "y1": 1}
+    along = {"xref": "x domain", "yref": f"y{number}", "x0": 0, "x1": 1, "y0": at, "y1": at}
+    return {
+        "type": "line",
+        "name": f"threshold:{metric.key}",
+        **(across if side == "x" else along),
+        "line": {"color": COLOURS["threshold"], "width": 2, "dash": "dash"},
+        "label": {
+            "text": f"{text(metric.key)} {relation} {at:.5g}",
+            "textposition": "end",
+            "textangle": 0,
+            "xanchor": "left" if side == "x" else "right",
+            "yanchor": "top" if side == "x" else "bottom",
+            "font": {"color": COLOURS["threshold"], "size": 12},
+        },
+    }
+
+
+def numbers(values: Array) -> list[float | None]:
+    """For JSON: no more digits than are seen, and `None` for what is no number."""
+    return [
+        float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in values.tolist()
+    ]
+
+
+def rounded(value: float) -> float:
+    """The axis of a metric, with its direction in the title."""
+    return float(f"{value:.{DIGITS}g}")

@@ -1,0 +1,1 @@
+"""The pages, a module for each part: functions of a `Visit` that give an answer."""

@@ -1,0 +1,261 @@
+"""What the page of results asks for: a figure and the words beside it, as JSON, one per section."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tradeoff.errors import BadInput
+from tradeoff.service import convergence, failures, parallel, predictions, selection
+from tradeoff.service import points as service_points
+from tradeoff.service.points import Points
+from tradeoff.service.rules import Rule
+from tradeoff.store import points as store_points
+from tradeoff.web.charts import frontier as frontier_chart
+from tradeoff.web.charts import history as history_chart
+from tradeoff.web.charts import parallel as parallel_chart
+from tradeoff.web.charts import regions
+from tradeoff.web.charts.parts import numbers
+from tradeoff.web.routing import Answer, Data
+from tradeoff.web.visit import Visit
+
+#: So many open suggestions are drawn where they are expected.
+MOST_OPEN = 50
+#: A model that explains less than this share is told to be no good.
+NOT_PREDICTIVE = 0.05
+
+
+def frontier(visit: Visit) -> Answer:
+    """Two metrics against each other; `matrix` asks for all pairs as well."""
+    experiment, spec = visit.experiment, visit.experiment.spec
+    points = service_points.load(visit.session, experiment)
+    states = service_points.states(points)
+    x, y = _axes(visit, points)
+    reference = service_points.reference_point(points, spec)
+    log = visit.query.texts("log")
+    body: dict[str, Any] = {
+        "metrics": _metrics(points),
+        "x": x,
+        "y": y,
+        "points": {
+            "ids": points.ids.tolist(),
+            "states": states.tolist(),
+            "values": {
+                metric.key: numbers(points.values[:, index])
+                for index, metric in enumerate(points.metrics)
+                if metric.strategy != "store" or metric.key in (x, y)
+            },
+        },
+        "counts": {word: int((states == word).sum()) for word in np.unique(states).tolist()},
+        "reference": reference,
+        "figure": None,
+        "matrix": None,
+    }
+    if len(points.metrics) == 1:
+        course = convergence.follow(points, spec)
+        clock = visit.query.text("by") == "clock"
+        body["figure"] = history_chart.history(course, states, clock=clock)
+        return as_data(body)
+    body["figure"] = frontier_chart.frontier(
+        points, states, x, y, reference=reference, open_points=_expected(visit), log=log
+    )
+    if len(spec.optimized_metrics) > 2 and visit.query.has("matrix"):
+        body["matrix"] = frontier_chart.matrix(points, states, log=log)
+    return as_data(body)
+
+
+def history(visit: Visit) -> Answer:
+    """The course of the search."""
+    spec = visit.experiment.spec
+    points = service_points.load(visit.session, visit.experiment)
+    course = convergence.follow(points, spec)
+    clock = visit.query.text("by") == "clock"
+    figure = history_chart.history(course, service_points.states(points), clock=clock)
+    return as_data(
+        {
+            "figure": figure,
+            "reference": course.reference,
+            "exact": course.exact,
+            "hypervolume": float(course.hypervolume[-1]) if len(course.hypervolume) else None,
+        }
+    )
+
+
+def lines(visit: Visit) -> Answer:
+    """Parallel coordinates."""
+    spec = visit.experiment.spec
+    points = service_points.load(visit.session, visit.experiment, assignments=True)
+    found = parallel.lines(points, spec)
+    ranges = _ranges(visit)
+    chosen = selection.chosen(points, spec, ranges)
+    log = visit.query.texts("log") if visit.query.has("scaled") else None
+    only = visit.query.text("only")
+    if only == "metrics":
+        found = parallel.only_metrics(found)
+    figure = parallel_chart.parallel(
+        found,
+        order=visit.query.texts("order"),
+        log=log,
+        chosen=set(points.ids[chosen].tolist()) if ranges else None,
+    )
+    return as_data(
+        {
+            "figure": figure,
+            "shown": len(found.ids),
+            "total": found.total,
+            "chosen": points.ids[chosen].tolist() if ranges else None,
+        }
+    )
+
+
+def failure_region(visit: Visit) -> Answer:
+    """Where it fails."""
+    points = service_points.load(visit.session, visit.experiment, assignments=True)
+    region = failures.find(
+        visit.session,
+        visit.experiment,
+        points,
+        x=visit.query.text("x") or None,
+        y=visit.query.text("y") or None,
+    )
+    avoided = region.avoided
+    return as_data(
+        {
+            "figure": regions.failures(region) if region.failed.any() else None,
+            "parameters": list(region.parameters),
+            "x": region.x.name,
+            "y": None if region.y is None else region.y.name,
+            "rule": None if region.rule is None else tell(region.rule),
+            "failed": int(region.failed.sum()),
+            "looked_at": len(region.ids),
+            "total": region.total,
+            "avoided": None if avoided.count is None else round(avoided.count),
+            "design": [avoided.design_failed, avoided.design],
+            "model": [avoided.model_failed, avoided.model],
+        }
+    )
+
+
+def model(visit: Visit) -> Answer:
+    """How good the models are."""
+    points = service_points.load(visit.session, visit.experiment, assignments=True)
+    found = predictions.left_out(visit.experiment, points)
+    judged = [
+        {
+            "metric": key,
+            "explained": prediction.explained,
+            "coverage": prediction.coverage,
+            "observations": len(prediction.rows),
+            "predictive": prediction.explained > NOT_PREDICTIVE,
+        }
+        for key, (prediction, _) in found.items()
+    ]
+    figure = regions.model(found, points.metrics) if found else None
+    return as_data({"figure": figure, "models": judged})
+
+
+def table(visit: Visit) -> Answer:
+    """What the figures show, as CSV."""
+    spec = visit.experiment.spec
+    points = service_points.load(visit.session, visit.experiment, assignments=True)
+    course = convergence.follow(points, spec)
+    states = service_points.states(points)
+    parameters = [each.name for each in spec.conditionals]
+    parameters += [each.name for each in spec.parameters]
+    text = io.StringIO()
+    rows = csv.writer(text)
+    volume = ["hypervolume"] if len(course.hypervolume) else []
+    metrics = [name for m in points.metrics for name in (m.key or "value", f"{m.key}_stddev")]
+    rows.writerow(_safe(["observation", "created", "state", *parameters, *metrics, *volume]))
+    for row, assignments in enumerate(points.assignments):
+        measured = np.stack([points.values[row], points.stddevs[row]], axis=1).reshape(-1)
+        rows.writerow(
+            _safe(
+                [
+                    int(points.ids[row]),
+                    float(points.created[row]),
+                    str(states[row]),
+                    *(assignments.get(name, "") for name in parameters),
+                    *("" if np.isnan(value) else float(value) for value in measured),
+                    *([float(course.hypervolume[row])] if volume else []),
+                ]
+            )
+        )
+    name = f"experiment-{visit.experiment.id}.csv"
+    return Data(text.getvalue().encode(), "text/csv; charset=utf-8", name)
+
+
+def tell(rule: Rule) -> str:
+    """A rule in plain words."""
+    parts = []
+    for condition in rule.conditions:
+        value = condition.value
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        verb = "" if condition.relation.startswith("is") else "is "
+        parts.append(f"{condition.name} {verb}{condition.relation} {shown}")
+    where = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+    return (
+        f"It fails most where {where}: {rule.failed_inside} of {rule.inside} failed there, "
+        f"{rule.failed_outside} of {rule.outside} elsewhere."
+    )
+
+
+def _axes(visit: Visit, points: Points) -> tuple[str, str]:
+    """The metrics that were asked for, or the first two."""
+    keys = [metric.key for metric in points.metrics]
+    given = [visit.query.text(side) for side in ("x", "y")]
+    for side, key in zip(("x", "y"), given, strict=True):
+        if key and key not in keys:
+            raise BadInput(f"{side}: there is no metric {key[:100]!r}")
+    x = given[0] or next((key for key in keys if key != given[1]), keys[0])
+    y = given[1] or next((key for key in keys if key != x), keys[0])
+    return x, y
+
+
+def _metrics(points: Points) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": metric.key,
+            "sign": metric.sign,
+            "strategy": metric.strategy,
+            "threshold": metric.threshold,
+        }
+        for metric in points.metrics
+    ]
+
+
+def _expected(visit: Visit) -> list[Mapping[str, Mapping[str, float]]]:
+    rows = store_points.list_open(visit.session, visit.experiment.id, limit=MOST_OPEN)
+    explained = [row.explanation or {} for row in rows]
+    return [each["metrics"] for each in explained if each.get("metrics")]
+
+
+def _ranges(visit: Visit) -> Sequence[selection.Range]:
+    """What was brushed: `[[axis, low, high], …]` as JSON."""
+    text = visit.query.text("ranges")
+    if not text:
+        return ()
+    try:
+        given = json.loads(text)
+        return [selection.Range(str(name), float(low), float(high)) for name, low, high in given]
+    except (ValueError, TypeError, RecursionError):
+        raise BadInput("ranges: must be a list of [axis, low, high]") from None
+
+
+def _safe(cells: Iterable[Any]) -> list[Any]:
+    """Cells that no spreadsheet takes for a formula."""
+    return [
+        f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t") else cell
+        for cell in cells
+    ]
+
+
+def as_data(body: Mapping[str, Any]) -> Data:
+    """A body of JSON."""
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return Data(text.encode(), "application/json")

@@ -1,0 +1,230 @@
+// The first figure: its axes, thresholds that are tried before they are saved, and the past replayed.
+"use strict";
+
+const frontier = { body: null, element: document.getElementById("plot-frontier"), tried: null, upto: null, timer: null };
+
+function savedThresholds() {
+  return Object.fromEntries(frontier.body.metrics.map(({ key, threshold }) => [key, threshold]));
+}
+
+function frontierQuery() {
+  const query = new URLSearchParams();
+  if (view.x) query.set("x", view.x);
+  if (view.y) query.set("y", view.y);
+  for (const name of view.log) query.append("log", name);
+  if (!document.getElementById("axes")) query.set("by", document.getElementById("by").value);
+  if (document.getElementById("pairs")?.open) query.set("matrix", "1");
+  return query;
+}
+
+async function loadFrontier(fresh = []) {
+  const body = await ask("figures/frontier", frontierQuery());
+  const followed = frontier.upto === null || !frontier.body || frontier.upto >= frontier.body.points.ids.length;
+  frontier.body = body;
+  if (followed) frontier.upto = null;
+  await draw(frontier.element, body.figure, { shown: { ...shownMarks(), fresh }, edits: { shapePosition: true }, chosen: brushed.ids });
+  listen(frontier.element);
+  const pairs = document.getElementById("plot-matrix");
+  if (body.matrix) { await draw(pairs, body.matrix, { shown: shownMarks(), chosen: brushed.ids }); listen(pairs); }
+  offerAxes();
+  offerReplay();
+  tellCounts();
+  if (frontier.tried || frontier.upto !== null) await redrawJudged();
+}
+
+function offerAxes() {
+  const form = document.getElementById("axes");
+  if (!form) return;
+  const { metrics, x, y } = frontier.body;
+  for (const [side, chosen] of [["x", x], ["y", y]]) {
+    form.elements[side].replaceChildren(...metrics.map(({ key }) => el("option", { value: key, selected: key === chosen }, key)));
+    const tick = form.elements[`log-${side}`];
+    tick.checked = view.log.has(chosen);
+    const known = frontier.body.points.values[chosen].filter((value) => value !== null);
+    tick.disabled = known.some((value) => value <= 0);
+  }
+}
+
+function tellCounts() {
+  const { counts, points, reference, metrics } = frontier.body;
+  const total = points.ids.length;
+  const words = total
+    ? [`${total} tried: ${counts.efficient ?? 0} efficient`, counts.infeasible ? `${counts.infeasible} miss a threshold` : null,
+      counts.failed ? `${counts.failed} failed` : null]
+    : ["Nothing was reported yet; the first observation will appear here by itself."];
+  const from = Object.entries(reference).map(([key, value]) => `${key} ${shortly(value)}`).join(", ");
+  if (from && metrics.length > 1) words.push(`hypervolume measured from ${from}`);
+  document.getElementById("said-frontier").textContent = words.filter(Boolean).join(" · ");
+}
+
+function offerReplay() {
+  const slider = document.getElementById("upto");
+  if (!slider) return;
+  const total = frontier.body.points.ids.length;
+  slider.max = total;
+  slider.value = frontier.upto ?? total;
+  document.getElementById("replayed").textContent = frontier.upto ?? `all ${total}`;
+  slider.disabled = document.getElementById("play").disabled = total < 2;
+}
+
+/** Draw the points as they are with the thresholds tried, or were at the moment replayed. */
+async function redrawJudged() {
+  const { points, metrics, x, y } = frontier.body;
+  const upto = frontier.upto ?? points.ids.length;
+  const thresholds = { ...savedThresholds(), ...frontier.tried };
+  const states = judge(points, metrics, thresholds, upto);
+  const xs = points.values[x];
+  const ys = points.values[y];
+  const rows = { dominated: [], infeasible: [], efficient: [], failed: [], transient: [] };
+  states.forEach((state, k) => { if (state === "failed" || state === "transient" || (xs[k] !== null && ys[k] !== null)) rows[state].push(k); });
+  const sign = Object.fromEntries(metrics.map((metric) => [metric.key, metric.sign]));
+  const stairs = [...rows.efficient].sort((a, b) => sign[x] * (xs[a] - xs[b]) || sign[y] * (ys[b] - ys[a]));
+  const updates = { x: [], y: [], customdata: [], name: [], "error_x.visible": [], "error_y.visible": [] };
+  const indexes = [];
+  frontier.element.data.forEach((trace, index) => {
+    const state = trace.meta?.state;
+    const chosen = state === "staircase" ? stairs : rows[state];
+    if (!chosen || trace.meta.own) return;
+    const inStrip = trace.yaxis === "y2";
+    indexes.push(index);
+    updates.x.push(chosen.map((k) => (inStrip ? k + 1 : xs[k])));
+    updates.y.push(chosen.map((k) => (inStrip ? 0.5 : ys[k])));
+    updates.customdata.push(chosen.map((k) => points.ids[k]));
+    updates.name.push(trace.name.replace(/\(\d+\)/, `(${chosen.length})`));
+    const isSaved = !frontier.tried && frontier.upto === null;
+    updates["error_x.visible"].push(isSaved && Boolean(trace.error_x));
+    updates["error_y.visible"].push(isSaved && Boolean(trace.error_y));
+  });
+  await Plotly.restyle(frontier.element, updates, indexes);
+  await drawThresholds(thresholds);
+  return rows;
+}
+
+async function drawThresholds(thresholds) {
+  const { x, y, metrics } = frontier.body;
+  const shapes = [["x", x], ["y", y]].flatMap(([side, key]) => {
+    const at = thresholds[key];
+    if (at === null || at === undefined) return [];
+    const relation = metrics.find((metric) => metric.key === key).sign > 0 ? "≥" : "≤";
+    const ends = side === "x" ? { xref: "x", yref: "y domain", x0: at, x1: at, y0: 0, y1: 1 } : { xref: "x domain", yref: "y", x0: 0, x1: 1, y0: at, y1: at };
+    return [{
+      type: "line", name: `threshold:${key}`, ...ends, line: { color: colour("--series-3"), width: 2, dash: "dash" },
+      label: { text: `${escaped(key)} ${relation} ${shortly(at)}`, textposition: "end", textangle: 0, xanchor: side === "x" ? "left" : "right", yanchor: side === "x" ? "top" : "bottom", font: { color: colour("--series-3"), size: 12 } },
+    }];
+  });
+  await Plotly.relayout(frontier.element, { shapes });
+}
+
+/** As plotly.js wants texts: it takes a little HTML in them. */
+function escaped(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+async function tryThresholds(changes) {
+  frontier.tried = { ...savedThresholds(), ...frontier.tried, ...changes };
+  const form = document.getElementById("thresholds");
+  for (const [key, value] of Object.entries(changes)) {
+    const field = form.elements[key];
+    if (field && document.activeElement !== field) field.value = value ?? "";
+  }
+  const rows = await redrawJudged();
+  const left = rows.efficient.length + rows.dominated.length;
+  document.getElementById("preview").textContent =
+    `With these thresholds ${left} of ${frontier.body.points.ids.length} configurations remain, ${rows.efficient.length} of them efficient.`;
+  document.getElementById("reset-thresholds").disabled = false;
+  const save = document.getElementById("save-thresholds");
+  if (save) save.disabled = false;
+}
+
+async function forgetThresholds() {
+  frontier.tried = null;
+  document.getElementById("preview").textContent = "";
+  document.getElementById("reset-thresholds").disabled = true;
+  const save = document.getElementById("save-thresholds");
+  if (save) save.disabled = true;
+  for (const [key, value] of Object.entries(savedThresholds())) {
+    const field = document.getElementById("thresholds").elements[key];
+    if (field) field.value = value ?? "";
+  }
+  await loadFrontier();
+}
+
+async function saveThresholds(event) {
+  event.preventDefault();
+  const fields = {};
+  for (const field of event.target.elements) if (field.type === "number") fields[`threshold:${field.name}`] = field.value;
+  const answer = await send(`${results.dataset.base}/thresholds`, fields);
+  if (!answer.ok) { document.getElementById("preview").textContent = await answer.text(); return; }
+  frontier.tried = null;
+  document.dispatchEvent(new Event("tradeoff:changed"));
+  for (const field of event.target.elements) if (field.type === "number") field.defaultValue = field.value;
+  document.getElementById("preview").textContent = "Saved. The next suggestions will follow.";
+  document.getElementById("reset-thresholds").disabled = document.getElementById("save-thresholds").disabled = true;
+}
+
+function dragged(event) {
+  const moved = Object.keys(event).map((key) => /^shapes\[(\d+)\]\.([xy])0$/.exec(key)).filter(Boolean);
+  if (!moved.length) return;
+  const shape = frontier.element.layout.shapes[Number(moved[0][1])];
+  const key = shape?.name?.replace(/^threshold:/, "");
+  if (!key || !(key in savedThresholds())) return;
+  const side = shape.xref === "x" ? "x" : "y";
+  tryThresholds({ [key]: Number(Number(shape[`${side}0`]).toPrecision(5)) });
+}
+
+function replay(upto) {
+  const total = frontier.body.points.ids.length;
+  frontier.upto = upto >= total ? null : upto;
+  document.getElementById("replayed").textContent = frontier.upto ?? `all ${total}`;
+  return redrawJudged();
+}
+
+function play() {
+  const button = document.getElementById("play");
+  const slider = document.getElementById("upto");
+  const stop = () => { clearTimeout(frontier.timer); frontier.timer = null; button.textContent = "Replay"; button.setAttribute("aria-pressed", "false"); };
+  if (frontier.timer) { stop(); return; }
+  const total = frontier.body.points.ids.length;
+  let at = Number(slider.value) >= total ? 0 : Number(slider.value);
+  button.textContent = "Stop";
+  button.setAttribute("aria-pressed", "true");
+  const step = async () => {
+    at = Math.min(at + Math.max(1, Math.round(total / 100)), total);
+    slider.value = at;
+    await replay(at);
+    if (at >= total) stop();
+    else if (frontier.timer) frontier.timer = setTimeout(step, 60);
+  };
+  frontier.timer = setTimeout(step, 0);
+}
+
+function setUpFrontier() {
+  const axes = document.getElementById("axes");
+  axes?.addEventListener("change", () => {
+    view.x = axes.elements.x.value;
+    view.y = axes.elements.y.value;
+    for (const side of ["x", "y"]) {
+      const key = axes.elements[side].value;
+      if (key !== frontier.body[side]) continue;
+      if (axes.elements[`log-${side}`].checked) view.log.add(key);
+      else view.log.delete(key);
+    }
+    keepView();
+    loadFrontier();
+  });
+  document.getElementById("swap")?.addEventListener("click", () => {
+    [view.x, view.y] = [frontier.body.y, frontier.body.x];
+    keepView();
+    loadFrontier();
+  });
+  document.getElementById("upto")?.addEventListener("input", (event) => replay(Number(event.target.value)));
+  document.getElementById("play")?.addEventListener("click", play);
+  document.getElementById("pairs")?.addEventListener("toggle", (event) => { if (event.target.open) loadFrontier(); });
+  const form = document.getElementById("thresholds");
+  form?.addEventListener("input", (event) => {
+    if (event.target.validity.badInput) return;
+    tryThresholds({ [event.target.name]: event.target.value === "" ? null : Number(event.target.value) });
+  });
+  form?.addEventListener("submit", saveThresholds);
+  form?.addEventListener("reset", (event) => { event.preventDefault(); forgetThresholds(); });
+}

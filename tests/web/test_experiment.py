@@ -1,0 +1,162 @@
+"""The header of an experiment: its counts, its model, its warnings, the code to paste."""
+
+from __future__ import annotations
+
+import html
+import re
+import threading
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.caller import Caller, ok, path_of
+from tests.web.visitor import Visitor
+from tradeoff import Client
+
+
+def page_of(experiment: dict[str, str]) -> str:
+    return f"/experiment/{experiment['id']}"
+
+
+def test_the_header_counts(api: Caller, visitor: Visitor) -> None:
+    experiment = api.single(name="counted", observation_budget=20)
+    path = path_of(experiment)
+    for x in (0.1, 0.2):
+        api.observe(path, assignments={"x": x}, value=x)
+    api.observe(path, assignments={"x": 0.3}, failed=True)
+    api.observe(path, assignments={"x": 0.4}, failed=True, failure_kind="transient")
+    ok(api.post(f"{path}/suggestions"))
+
+    shown = visitor.text(page_of(experiment))
+
+    assert f"counted #{experiment['id']}" in shown
+    assert "running 2 done 1 failed, 1 more transient 1 open of 20" in shown
+    assert "Filling the space first: 3 more successes until the model proposes" in shown
+
+
+def test_what_proposes_is_said(api: Caller, visitor: Visitor) -> None:
+    drawn = api.single(type="random")
+    awaited = api.single()
+    for number in range(5):
+        api.observe(path_of(awaited), assignments={"x": number / 10}, value=number)
+
+    assert "no model proposes here" in visitor.text(page_of(drawn))
+    shown = visitor.text(page_of(awaited))
+    assert "The model has not answered yet" in shown
+    assert "No worker is running" in shown
+
+
+def test_warnings_are_plain_words(api: Caller, visitor: Visitor) -> None:
+    constant, failing, small = (
+        api.single(),
+        api.single(),
+        api.single(parameters=[{"name": "n", "type": "int", "bounds": {"min": 1, "max": 3}}]),
+    )
+    for number in range(10):
+        api.observe(path_of(constant), assignments={"x": number / 10}, value=1)
+    for number in range(5):
+        api.observe(path_of(failing), assignments={"x": number / 10}, failed=True)
+    for number in (1, 2, 3):
+        api.observe(path_of(small), assignments={"n": number}, value=number)
+    ok(api.request("DELETE", path_of(constant)))
+    archived = visitor.text(page_of(constant))
+    ok(api.put(path_of(constant), {"state": "active"}))
+
+    assert "results of value are all the same" in visitor.text(page_of(constant))
+    assert "are all failures" in visitor.text(page_of(failing))
+    assert "Nearly every configuration" in visitor.text(page_of(small))
+    assert "This experiment is archived" in archived
+    assert "all the same" not in archived
+
+
+def test_the_budget_that_is_used_up_is_said(api: Caller, visitor: Visitor) -> None:
+    experiment = api.single(observation_budget=2)
+    for number in (1, 2, 3):
+        api.observe(path_of(experiment), assignments={"x": number / 10}, value=number)
+
+    assert "The budget is used up (3 of 2)" in visitor.text(page_of(experiment))
+
+
+def pasted(visitor: Visitor, experiment: dict[str, str], element: str) -> str:
+    found = re.search(f'id="{element}">([^<]*)<', visitor.page(page_of(experiment)))
+    assert found is not None
+    return html.unescape(found[1])
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_the_python_to_paste_runs(api: Caller, visitor: Visitor, several: bool) -> None:
+    make = api.experiment if several else api.single
+    experiment = make(observation_budget=3)
+    code = pasted(visitor, experiment, "python-code")
+    assert api.token not in code
+
+    code = code.replace("<API token>", api.token).replace("...", "0.5")
+    names: dict[str, Any] = {}
+    exec(compile(code, "pasted", "exec"), names)
+    names["client"].close()
+
+    with Client(api.token, api_url=visitor.base_url) as client:
+        assert client.experiments(int(experiment["id"])).observations().fetch().count == 3
+
+
+def test_the_curl_to_paste_is_for_this_experiment(api: Caller, visitor: Visitor) -> None:
+    experiment = api.experiment(metrics=[{"name": "it's"}, {"name": "b", "objective": "minimize"}])
+
+    code = pasted(visitor, experiment, "curl-code")
+
+    path = f"{visitor.base_url}/v1/experiments/{experiment['id']}"
+    assert f"-X POST {path}/suggestions" in code
+    assert '{"name": "it\'\\\'\'s", "value": 0.5}' in code
+
+
+def test_addresses_of_runs_lead_here(api: Caller, visitor: Visitor) -> None:
+    experiment = api.experiment()
+
+    answer = visitor.get(f"/aiexperiment/{experiment['id']}")
+
+    assert answer.headers["location"] == page_of(experiment)
+
+
+def test_news_come_within_seconds_and_hold_no_connection(api: Caller, visitor: Visitor) -> None:
+    experiment = api.single(type="random")
+    stamps: list[str] = []
+    first = threading.Event()
+
+    def listen() -> None:
+        with visitor.http.stream("GET", f"{page_of(experiment)}/events") as stream:
+            for line in stream.iter_lines():
+                if line.startswith("data: "):
+                    stamps.append(line)
+                    first.set()
+                if len(stamps) == 2:
+                    return
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    assert first.wait(10)
+    # More streams than there are connections and threads.
+    with httpx.Client(cookies=visitor.http.cookies, base_url=visitor.base_url) as other:
+        opened = [
+            other.send(other.build_request("GET", f"{page_of(experiment)}/events"), stream=True)
+            for _ in range(30)
+        ]
+        begun = time.monotonic()
+        api.observe(path_of(experiment), assignments={"x": 0.1}, value=1)
+        listener.join(10)
+        took = time.monotonic() - begun
+        for stream in opened:
+            stream.close()
+
+    assert len(set(stamps)) == 2
+    assert took < 8
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
+def test_news_are_for_those_who_may_see_the_experiment(
+    other: Caller, visitor: Visitor, accept: str
+) -> None:
+    path = f"{page_of(other.single())}/events"
+
+    assert visitor.http.get(path, headers={"Accept": accept}).status_code == 404
