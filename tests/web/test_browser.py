@@ -270,6 +270,7 @@ def pages_of(api: Caller) -> list[str]:
         "/projects",
         "/tokens/info",
         "/admin",
+        f"/compare?experiment={experiment['id']}&experiment={api.single()['id']}",
         path,
         f"{path}/observations",
         f"{path}/observations/new",
