@@ -74,7 +74,7 @@ def told(model: Any, body: Any) -> str:
         ({"type": "magic"}, "type: must be 'offline', 'random' or 'grid', not 'magic'"),
         ({"metadata": {"a": [1]}}, "metadata.a: must be a string or a number, not [1]"),
         ({"budget": 3}, "budget: an experiment has an observation_budget instead"),
-        ({"tasks": []}, "tasks: multitask experiments are not supported yet"),
+        ({"tasks": []}, "tasks: at least two are needed, not 0"),
         ({"runs_only": True}, "project: required with runs_only"),
         ({"project": 7}, "project: must be a string, not 7"),
     ],

@@ -279,7 +279,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "training_runs.add_tag": {},
     "files.create": {
         "name": "n",
-        "content_type": "a/b",
+        "content_type": "image/png",
         "content_length": 1,
         "content_md5": "jXd/OF09/siBXSD3SWAm3A==",
     },

@@ -66,7 +66,7 @@ def owned(owner: Caller) -> dict[str, int | str]:
             f"/v1/training_runs/{training_run['id']}/files",
             {
                 "name": "n",
-                "content_type": "a/b",
+                "content_type": "image/png",
                 "content_length": 1,
                 "content_md5": "jXd/OF09/siBXSD3SWAm3A==",
             },

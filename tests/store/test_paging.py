@@ -371,11 +371,11 @@ def test_unknown_sorts_are_refused(session: Session, experiment_id: int, sort: s
         observations.sort_key(spec, sort)
 
 
-def test_with_several_metrics_a_value_needs_its_name() -> None:
+def test_a_value_is_sorted_by_the_metric_that_is_named() -> None:
     spec = make_spec()
 
-    with pytest.raises(BadInput, match=r"^sort: name one of the metrics, as value-METRIC"):
-        observations.sort_key(spec, "value")
+    with pytest.raises(BadInput, match=r"^sort: there is no metric 'speed'; name one"):
+        observations.sort_key(spec, "value-speed")
     observations.sort_key(spec, "value-accuracy")
     observations.sort_key(spec, "value_stddev-inference_ms")
 

@@ -22,8 +22,8 @@ from tests.wire.conformance.bodies import (
 
 #: What Tradeoff tells beyond SigOpt (section 11).
 OURS = {
-    "experiment": {"suggestion_ttl_seconds", "early_stopping"},
-    "aiexperiment": {"suggestion_ttl_seconds", "early_stopping"},
+    "experiment": {"suggestion_ttl_seconds", "early_stopping", "engine"},
+    "aiexperiment": {"suggestion_ttl_seconds", "early_stopping", "engine"},
     "suggestion": {
         "source",
         "observations_seen",
@@ -35,6 +35,7 @@ OURS = {
         "attempt",
     },
     "observation": {"failure_kind"},
+    "token": {"id", "name", "created", "role"},
 }
 COMMON = (
     "object id client user name type state created updated project parameters conditionals "
