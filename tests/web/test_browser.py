@@ -109,6 +109,10 @@ def test_news_come_by_themselves(api: Caller, watched: Watched) -> None:
     expect(page.locator("#standing")).to_contain_text("1 done")
     assert page.evaluate("window.mark") == 2, "loaded anew, or told of nothing"
 
+    # News right after news is not lost.
+    api.observe(path_of(experiment), assignments={"x": 0.5}, value=1)
+    expect(page.locator("#standing")).to_contain_text("2 done")
+
 
 def test_rows_are_chosen_and_what_cannot_be_undone_is_asked(api: Caller, watched: Watched) -> None:
     experiment = api.single()

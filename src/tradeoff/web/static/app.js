@@ -72,20 +72,31 @@ async function refresh() {
 const watched = document.querySelector("[data-experiment]");
 if (watched) {
   let known = null;
-  let waiting = false;
+  let shown = null;
+  let busy = false;
+  // At most once a second, and what comes meanwhile is shown after that.
+  const show = async () => {
+    if (busy) return;
+    busy = true;
+    try {
+      while (shown !== known) {
+        // Hidden pages catch up when somebody looks at them.
+        if (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+        shown = known;
+        await refresh();
+        document.dispatchEvent(new CustomEvent("tradeoff:changed", { detail: shown }));
+        await new Promise((done) => setTimeout(done, 1000));
+      }
+    } finally {
+      busy = false;
+    }
+  };
   const listen = () => {
     const events = new EventSource(`/experiment/${watched.dataset.experiment}/events`);
-    events.onmessage = async (event) => {
-      const first = known === null;
-      if (event.data === known) return;
+    events.onmessage = (event) => {
+      if (known === null) shown = event.data;
       known = event.data;
-      if (first || waiting) return;
-      waiting = true;
-      // Hidden pages catch up when somebody looks at them.
-      if (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
-      await refresh();
-      document.dispatchEvent(new CustomEvent("tradeoff:changed", { detail: event.data }));
-      setTimeout(() => { waiting = false; }, 1000);
+      show();
     };
     events.onerror = () => {
       if (events.readyState === EventSource.CLOSED) setTimeout(listen, 30000);
