@@ -12,7 +12,7 @@ import pytest
 from tests.api.caller import Caller, ok
 from tests.web.visitor import Visitor
 
-SECTIONS = ("frontier", "history", "parallel", "failures", "model")
+SECTIONS = ("frontier", "history", "parallel", "importances", "failures", "model")
 PARAMETERS = [
     {"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}},
     {"name": "kind", "type": "categorical", "categorical_values": ["a", "b"]},
@@ -142,6 +142,24 @@ def test_the_failures_are_told_in_words(api: Caller, visitor: Visitor) -> None:
     )
     assert body["figure"]["data"][0]["type"] == "heatmap"
     assert (body["failed"], body["looked_at"], body["x"]) == (12, 24, "kind")
+
+
+def test_importances_come_with_enough_successes(api: Caller, visitor: Visitor) -> None:
+    experiment = made(api, TWO)
+    report(api, experiment, [row(k / 9, "ab"[k % 2], gain=k / 9, cost=k % 2) for k in range(9)])
+
+    early = fetch(visitor, experiment, "importances")
+    report(api, experiment, [row(0.55, "a", gain=0.55, cost=0.0), row(0.1)])
+    body = fetch(visitor, experiment, "importances")
+
+    assert early["figure"] is None
+    assert early["reason"].startswith("Importances need 10 successful observations")
+    bars = {
+        bar["name"]: dict(zip(bar["y"], bar["x"], strict=True)) for bar in body["figure"]["data"]
+    }
+    assert bars["gain"]["x"] > bars["gain"]["kind"]
+    assert bars["cost"]["kind"] > bars["cost"]["x"]
+    assert (body["method"], body["observations"]) == ("trees", 11)
 
 
 def test_the_data_are_a_table_that_no_spreadsheet_executes(api: Caller, visitor: Visitor) -> None:

@@ -147,6 +147,8 @@ def test_every_section_is_drawn_when_it_comes_into_view(
     bring(page, "history")
     expect(page.locator("#said-history")).to_contain_text("measured from")
     bring(page, "parallel")
+    bring(page, "importances")
+    expect(page.locator("#said-importances")).to_contain_text("By trees")
     bring(page, "failures")
     expect(page.locator("#rule")).to_contain_text("It fails most where kind is b: 8 of 8 failed")
     page.locator("#model").scroll_into_view_if_needed()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tradeoff.errors import BadInput
-from tradeoff.service import convergence, failures, parallel, predictions, selection
+from tradeoff.service import convergence, failures, insights, parallel, predictions, selection
 from tradeoff.service import points as service_points
 from tradeoff.service.points import Points
 from tradeoff.service.rules import Rule
@@ -109,6 +109,24 @@ def lines(visit: Visit) -> Answer:
             "shown": len(found.ids),
             "total": found.total,
             "chosen": points.ids[chosen].tolist() if ranges else None,
+        }
+    )
+
+
+def importances(visit: Visit) -> Answer:
+    """Which parameters matter, for what."""
+    reason = insights.why_none(visit.experiment)
+    if reason is not None:
+        return as_data({"figure": None, "reason": reason})
+    found = insights.read(visit.session, visit.experiment)
+    shares = {key or "value": each for key, each in found.importances.items()}
+    if found.failure is not None:
+        shares["whether it fails"] = found.failure
+    return as_data(
+        {
+            "figure": regions.importances(shares),
+            "method": found.method,
+            "observations": found.observations,
         }
     )
 

@@ -14,6 +14,14 @@ const sections = {
     },
   },
   parallel: { load: loadParallel },
+  importances: {
+    load: async () => {
+      const body = await ask("figures/importances");
+      await show("importances", body.figure);
+      say("importances", body.reason ? `${body.reason}.` :
+        `By ${body.method === "model" ? "the models" : "trees, until a worker has asked the models"}, from ${body.observations} observations.`);
+    },
+  },
   failures: {
     load: async () => {
       const form = document.getElementById("pair");
