@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import closing
 
+import psycopg2
 import pytest
 
 from tests.faults import load
-from tests.faults.processes import Stack
+from tests.faults.processes import Stack, wait_for
 from tests.faults.proxy import proxied
+
+
+def workers_at(database_url: str) -> int:
+    """How many workers have told the queue that they are there."""
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from jobs.procrastinate_workers")
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
 
 
 @pytest.mark.slow
@@ -57,6 +67,8 @@ def test_sessions_ended_again_and_again(stack: Stack, fault_seconds: float) -> N
     ]
     for loop in loops:
         loop.start()
+    # One that loses its session as it starts ends, and is started again by whoever started it.
+    wait_for(lambda: workers_at(stack.database_url), "no worker is at work")
 
     deadline = time.monotonic() + fault_seconds
     while time.monotonic() < deadline:
