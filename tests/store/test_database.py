@@ -31,7 +31,7 @@ def end_others(database: Database) -> None:
             text(
                 "select pg_terminate_backend(pid, 2000) from pg_stat_activity "
                 "where datname = current_database() and pid <> pg_backend_pid() "
-                "and application_name = 'tradeoff'"
+                "and application_name like 'tradeoff %'"
             )
         )
 

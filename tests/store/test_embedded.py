@@ -23,7 +23,7 @@ import psycopg2
 import pytest
 
 from tradeoff import errors
-from tradeoff.store import clusters, embedded, programs
+from tradeoff.store import clusters, database, embedded, programs
 
 SOURCE = Path(embedded.__file__).parents[2]
 
@@ -212,9 +212,24 @@ def test_last_one_to_leave_stops_the_server(data_dir: Path) -> None:
 
     assert not first.leave()
     assert second.is_running()
-    # The connection of the first may still be ending.
-    assert second.leave(patience_seconds=10)
+    assert second.leave()
     assert not second.is_running()
+
+
+def test_own_connections_that_are_just_ending_do_not_keep_the_server(data_dir: Path) -> None:
+    server = embedded.start(data_dir)
+    ending = psycopg2.connect(
+        server.url, application_name=database.name_sessions("tradeoff-test")
+    )
+
+    def end() -> None:
+        with closing(ending), ending.cursor() as cursor:
+            cursor.execute("select pg_sleep(0.5)")
+
+    with ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(end)
+        assert server.leave()
+        ended.result()
 
 
 def test_leaving_a_server_that_was_killed(data_dir: Path) -> None:

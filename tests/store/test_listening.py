@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from tradeoff.store import suggestions
-from tradeoff.store.database import Database
+from tradeoff.store.database import Database, name_sessions
 from tradeoff.store.listening import Listener
 
-APPLICATION = "tradeoff-listener"
+APPLICATION = name_sessions("tradeoff-listener")
 
 
 def listening(database: Database) -> list[int]:

@@ -7,6 +7,7 @@ other room knows the driver's errors.
 from __future__ import annotations
 
 import logging
+import os
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,15 @@ from tradeoff.errors import Conflict, StartError, Unavailable
 from tradeoff.store import driver, prepared
 from tradeoff.store.tables import QUEUE_SCHEMA, UNIQUE_KEY
 
-__all__ = ["Database", "Session", "Twin", "connect", "driver_url", "plain_url"]
+__all__ = [
+    "Database",
+    "Session",
+    "Twin",
+    "connect",
+    "driver_url",
+    "name_sessions",
+    "plain_url",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +113,11 @@ class Database:
         self.engine.dispose()
 
 
+def name_sessions(part: str) -> str:
+    """Return the name by which `pg_stat_activity` shows the sessions of a part of this process."""
+    return f"{part} {os.getpid()}"
+
+
 def connect(url: str, *, pool_size: int = 10, statement_timeout_seconds: float = 5.0) -> Database:
     """A pool on the Postgres at `url`; no connection is made yet.
 
@@ -142,7 +156,7 @@ def connect(url: str, *, pool_size: int = 10, statement_timeout_seconds: float =
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
-            "application_name": "tradeoff",
+            "application_name": name_sessions("tradeoff"),
         },
     )
     event.listen(engine, "checkout", _refuse_lost)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import fcntl
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,11 +27,13 @@ import psycopg2
 import psycopg2.extensions
 
 from tradeoff import errors
-from tradeoff.store import clusters, programs
+from tradeoff.store import clusters, database, programs
 
 #: The longest that somebody else may be starting or stopping.
 LOCK_SECONDS = 120.0
 STOP_SECONDS = 60.0
+#: The longest that a session takes to end after its connection was closed.
+ENDING_SECONDS = 5.0
 
 
 @dataclass
@@ -77,23 +79,36 @@ class EmbeddedPostgres:
         Returns:
             True if nobody else used it: then it is stopped.
         """
-        limit = time.monotonic() + patience_seconds
-        while self.count_others() and time.monotonic() < limit:
-            time.sleep(0.05)
+        # A session ends some time after its connection was closed, late on a busy machine: those
+        # of this process are no sign that somebody else uses the server.
+        _wait_until_none(self._count_own, ENDING_SECONDS)
+        _wait_until_none(self.count_others, patience_seconds)
         with _locked(self._cluster.data_dir):
             used = self.count_others() > 0
+            session = self._hold.info.backend_pid
             self._hold.close()
             if not used:
                 _stop_cluster(self._cluster)
+            else:
+                # Or whoever leaves next takes our hold for somebody who stays.
+                _wait_until_none(lambda: psutil.pid_exists(session), ENDING_SECONDS)
         return not used
 
     def count_others(self) -> int:
         """Count the connections to the server but our own hold; 0 if it is down."""
+        return self._count_sessions("%")
+
+    def _count_own(self) -> int:
+        """Count this process' connections to the server but its hold."""
+        return self._count_sessions(database.name_sessions("tradeoff%"))
+
+    def _count_sessions(self, name: str) -> int:
         try:
             cursor = self._hold.cursor()
             cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+                " AND pid <> pg_backend_pid() AND application_name LIKE %s",
+                (name,),
             )
             row = cursor.fetchone()
         except psycopg2.Error:
@@ -285,6 +300,12 @@ def _create_database(server: EmbeddedPostgres) -> None:
         raise errors.StartError(
             f"Postgres runs, but the database cannot be made: {error}"
         ) from error
+
+
+def _wait_until_none(count: Callable[[], int], seconds: float) -> None:
+    limit = time.monotonic() + seconds
+    while count() and time.monotonic() < limit:
+        time.sleep(0.02)
 
 
 def _stop_cluster(cluster: clusters.Cluster) -> bool:

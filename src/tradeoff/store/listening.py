@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import psycopg2
 import psycopg2.extensions
 
-from tradeoff.store.database import CONNECT_TIMEOUT_SECONDS
+from tradeoff.store.database import CONNECT_TIMEOUT_SECONDS, name_sessions
 from tradeoff.store.suggestions import READY_CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class Listener:
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,
-            application_name="tradeoff-listener",
+            application_name=name_sessions("tradeoff-listener"),
         )
         try:
             connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_AUTOCOMMIT)

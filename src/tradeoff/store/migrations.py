@@ -16,7 +16,7 @@ from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, create_engine, exc, pool, text
 
 from tradeoff.errors import StartError
-from tradeoff.store.database import CONNECT_TIMEOUT_SECONDS, Session, driver_url
+from tradeoff.store.database import CONNECT_TIMEOUT_SECONDS, Session, driver_url, name_sessions
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +147,10 @@ def _connection(url: str) -> Iterator[Connection]:
     engine = create_engine(
         driver_url(url),
         poolclass=pool.NullPool,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "application_name": name_sessions("tradeoff-migrations"),
+        },
     )
     try:
         connection = engine.connect()

@@ -14,7 +14,7 @@ from procrastinate import App, PsycopgConnector
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from tradeoff.store.database import Session
+from tradeoff.store.database import Session, name_sessions
 from tradeoff.store.prepared import Query
 from tradeoff.store.tables import QUEUE_SCHEMA
 
@@ -41,7 +41,7 @@ def build_worker_app(url: str) -> App:
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
-            "application_name": "tradeoff-queue",
+            "application_name": name_sessions("tradeoff-queue"),
         },
     )
     return App(connector=connector)
