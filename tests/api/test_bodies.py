@@ -64,12 +64,12 @@ def test_the_deepest_allowed_body_is_read() -> None:
 
 def test_many_keys_with_one_twice_at_the_end_are_refused_fast() -> None:
     keys = ",".join(f'"k{index}": 1' for index in range(40_000))
-    begun = time.monotonic()
+    begun = time.thread_time()
 
     with pytest.raises(BadInput, match="twice"):
         bodies.parse(f'{{{keys}, "k39999": 2}}'.encode())
 
-    assert time.monotonic() - begun < 2
+    assert time.thread_time() - begun < 2
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_commas_inside_of_texts_are_no_values() -> None:
 
 
 def test_a_flood_of_values_is_refused_before_it_is_parsed() -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()
 
     with pytest.raises(BadInput, match="at most 1000000 values"):
         bodies.parse(b'{"a": [' + b"0," * 5_000_000 + b"0]}", max_members=1_000_000)
 
-    assert time.monotonic() - begun < 1
+    assert time.thread_time() - begun < 1
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_flood_of_values_is_refused_before_it_is_parsed() -> None:
     [b'{"a":"' + b'\\"' * 3_000_000, b'"' * 5_000_001, b'"' + b"\\" * 5_000_001, b'"a' * 2_500_001],
 )
 def test_no_body_is_slow_to_refuse(body: bytes) -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()
 
     with pytest.raises(BadInput):
         bodies.parse(body)
 
-    assert time.monotonic() - begun < 5
+    assert time.thread_time() - begun < 5

@@ -18,8 +18,10 @@ from tests.builders import make_account
 from tests.serving import serve
 from tradeoff.api.app import build_api
 from tradeoff.config import Settings
+from tradeoff.service import suggestions
 from tradeoff.store import database as databases
 from tradeoff.store.database import Database
+from tradeoff.store.suggestions import Draft
 
 LONG_SECONDS = 30.0
 #: One connection for acts, and the two that are kept for health checks and the like.
@@ -65,7 +67,7 @@ def waiting_experiment(caller: Caller) -> str:
 
 def wait_for(caller: Caller, active: int) -> None:
     """Until so many requests are at work, beside the one that looks."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + LONG_SECONDS
     while f"tradeoff_requests_active {active + 1}.0" not in caller.http.get("/metrics").text:
         assert time.monotonic() < deadline, "the requests do not arrive"
         time.sleep(0.02)
@@ -113,6 +115,53 @@ def test_who_waits_holds_neither_a_thread_nor_a_connection(few: Database) -> Non
 
         assert meanwhile == before > 0
         assert len({answer["assignments"]["x"] for answer in answers}) == 100
+
+
+def test_who_waits_is_woken_when_the_model_is_ready(few: Database) -> None:
+    with serving(few) as (caller, _), ThreadPoolExecutor(1) as pool:
+        path = waiting_experiment(caller)
+        begun = time.monotonic()
+        asked = pool.submit(caller.post, f"{path}/suggestions")
+        wait_for(caller, active=1)
+
+        with few.transaction() as session:
+            suggestions.fill_buffer(
+                session,
+                int(path.rpartition("/")[2]),
+                [Draft({"x": 0.321}, "model")],
+                revision=20,
+                observations_seen=20,
+            )
+        suggested = ok(asked.result())
+
+        assert suggested["assignments"] == {"x": 0.321}
+        assert time.monotonic() - begun < LONG_SECONDS / 2
+
+
+def test_ones_own_suggestion_never_waits(few: Database) -> None:
+    with serving(few) as (caller, _):
+        path = waiting_experiment(caller)
+        begun = time.monotonic()
+
+        ok(caller.post(f"{path}/suggestions", {"assignments": {"x": 0.5}}))
+
+        assert time.monotonic() - begun < LONG_SECONDS / 2
+
+
+def test_who_leaves_while_waiting_takes_nothing_along(few: Database) -> None:
+    with serving(few) as (caller, _):
+        path = waiting_experiment(caller)
+
+        with pytest.raises(httpx.ReadTimeout):
+            caller.http.post(
+                f"{path}/suggestions",
+                auth=(caller.token, ""),
+                json={},
+                timeout=httpx.Timeout(LONG_SECONDS, read=0.5),
+            )
+
+        wait_for(caller, active=0)
+        assert ok(caller.get(f"{path}/suggestions"))["count"] == 0
 
 
 def test_where_every_connection_is_taken_a_request_is_told_to_come_back(few: Database) -> None:

@@ -144,7 +144,7 @@ def test_two_who_delete_the_same_count_it_once(wide: Database, make: Any) -> Non
             with wide.transaction() as session:
                 experiment = stored.get(session, experiment_id)
                 row = stored_observations.get(session, experiment_id, row_id)
-                loaded.wait(5)
+                loaded.wait(30)
                 observations.delete(session, experiment, row)
         except NotFound:
             return False
@@ -165,7 +165,7 @@ def test_two_who_correct_the_same_count_its_failure_once(wide: Database, make: A
         with wide.transaction() as session:
             experiment = stored.get(session, experiment_id)
             row = stored_observations.get(session, experiment_id, row_id)
-            loaded.wait(5)
+            loaded.wait(30)
             observations.change(session, experiment, row, {"failed": True, "values": None})
 
     at_once(4, fail)
@@ -183,7 +183,7 @@ def test_a_report_is_checked_against_the_space_of_its_moment(wide: Database, mak
         with wide.transaction() as session:
             experiment = stored.get(session, experiment_id)
             read.set()
-            changed.wait(5)
+            changed.wait(30)
             row = observations.report(
                 session,
                 experiment,
@@ -193,7 +193,7 @@ def test_a_report_is_checked_against_the_space_of_its_moment(wide: Database, mak
 
     with ThreadPoolExecutor(1) as pool:
         reported = pool.submit(report)
-        read.wait(5)
+        read.wait(30)
         with wide.transaction() as session:
             new = {
                 "name": "new",
@@ -227,7 +227,7 @@ def test_an_asker_and_a_reporter_do_not_wait_for_each_other_in_a_circle(
             observations.report(session, experiment, report_now)
 
     def ask() -> None:
-        locked.wait(5)
+        locked.wait(30)
         with wide.transaction() as session:
             session.execute(text("set local deadlock_timeout = '200ms'"))
             suggestions.serve(session, stored.get(session, experiment_id), accept_stale=True)

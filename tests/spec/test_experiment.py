@@ -202,12 +202,12 @@ def test_conditions_over_very_many_combinations_are_checked_fast() -> None:
         for i in range(20)
         for value in ("p", "q")
     ]
-    started = time.perf_counter()
+    started = time.thread_time()
 
     with pytest.raises(ValidationError, match="too many combinations"):
         make(parameters=parameters, conditionals=conditionals)
 
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_many_conditionals_that_leave_a_parameter_are_possible() -> None:

@@ -126,14 +126,14 @@ def test_an_unreachable_database_is_an_outage() -> None:
     database.dispose()
 
 
-def test_an_exhausted_pool_is_busy_for_two_seconds_at_most(small: Database) -> None:
+def test_an_exhausted_pool_is_busy_for_two_seconds(small: Database) -> None:
     with small.transaction() as first, small.transaction() as second:
         first.execute(text("select 1"))
         second.execute(text("select 1"))
         started = time.monotonic()
         with pytest.raises(Unavailable, match="busy"):
             one(small)
-        assert time.monotonic() - started < 4
+        assert 1.9 < time.monotonic() - started < 30
 
     assert one(small) == 1
 
@@ -187,7 +187,7 @@ def test_a_deadlock_is_a_conflict(shared_database: Database, shared_account: Acc
             with shared_database.transaction() as session:
                 session.execute(text("set local deadlock_timeout = '50ms'"))
                 experiments.lock(session, experiments.get(session, order[0]))
-                barrier.wait(5)
+                barrier.wait(30)
                 experiments.lock(session, experiments.get(session, order[1]))
         except Conflict as error:
             seen.append(error)
@@ -196,7 +196,7 @@ def test_a_deadlock_is_a_conflict(shared_database: Database, shared_account: Acc
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
 
     assert len(seen) == 1
 

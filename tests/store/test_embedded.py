@@ -70,7 +70,7 @@ def start_in_a_process(data_dir: Path, *, uid: int | None = None) -> dict[str, A
 
 
 def wait_until_dead(pid: int) -> None:
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 60
     while psutil.pid_exists(pid) and time.monotonic() < limit:
         time.sleep(0.02)
 
@@ -204,7 +204,7 @@ def test_stop_does_not_wait_for_clients(data_dir: Path) -> None:
         assert server.count_others() == 1
         began = time.monotonic()
         assert server.stop()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
 
 
 def test_last_one_to_leave_stops_the_server(data_dir: Path) -> None:
@@ -218,9 +218,7 @@ def test_last_one_to_leave_stops_the_server(data_dir: Path) -> None:
 
 def test_own_connections_that_are_just_ending_do_not_keep_the_server(data_dir: Path) -> None:
     server = embedded.start(data_dir)
-    ending = psycopg2.connect(
-        server.url, application_name=database.name_sessions("tradeoff-test")
-    )
+    ending = psycopg2.connect(server.url, application_name=database.name_sessions("tradeoff-test"))
 
     def end() -> None:
         with closing(ending), ending.cursor() as cursor:

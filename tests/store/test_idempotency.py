@@ -91,12 +91,12 @@ def test_a_twin_waits_for_the_first_and_keeps_its_answer_if_that_one_failed(
             keep(session, token_id, key, b"first")
             assert find(session, token_id, key)  # it is sent no later than with this
             kept.set()
-            begun.wait(5)
+            begun.wait(30)
             if not succeeds:
                 session.rollback()
 
     def second() -> None:
-        kept.wait(5)
+        kept.wait(30)
         with shared_database.transaction() as session:
             assert find(session, token_id, key) is None
             begun.set()

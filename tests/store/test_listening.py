@@ -29,7 +29,7 @@ def listening(database: Database) -> list[int]:
         )
 
 
-def until(condition: object, seconds: float = 10.0) -> None:
+def until(condition: object, seconds: float = 60.0) -> None:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():
@@ -66,7 +66,7 @@ def test_a_commit_wakes_those_who_wait_for_it(
             for watch in (one, two, other):
                 await settled(watch)
             await asyncio.to_thread(notify, shared_database, 1)
-            return await one.wait(5), await two.wait(5), await other.wait(0.2)
+            return await one.wait(30), await two.wait(5), await other.wait(0.2)
 
     assert asyncio.run(wait()) == (True, True, False)
 
@@ -89,7 +89,7 @@ def test_what_came_before_the_wait_is_not_missed(
             await settled(watch)
             await asyncio.to_thread(notify, shared_database, 1)
             await asyncio.sleep(0.3)
-            return await watch.wait(5), await watch.wait(0.2)
+            return await watch.wait(30), await watch.wait(0.2)
 
     assert asyncio.run(wait()) == (True, False)
 
@@ -106,9 +106,9 @@ def test_a_lost_connection_is_made_anew_and_wakes_everybody(
         with listener.watch(1) as watch:
             await settled(watch)
             await asyncio.to_thread(end_backends)
-            woken = await watch.wait(10)
+            woken = await watch.wait(30)
             await asyncio.to_thread(notify, shared_database, 1)
-            return woken, await watch.wait(10)
+            return woken, await watch.wait(30)
 
     assert asyncio.run(wait()) == (True, True)
 
@@ -148,7 +148,7 @@ def test_a_waiter_whose_loop_is_gone_does_no_harm(
         with listener.watch(1) as watch:
             await settled(watch)
             await asyncio.to_thread(notify, shared_database, 1)
-            return await watch.wait(5)
+            return await watch.wait(30)
 
     left = asyncio.run(leave_behind())
 
