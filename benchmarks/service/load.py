@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import random
 import resource
 import subprocess
 import sys
@@ -47,7 +48,8 @@ class Plan:
         seconds: how long; what is on its way then is ended.
         rounds: how many times each client does its task at most.
         warm_up_seconds: requests begun before that are not measured.
-        think_seconds: between the asking and the reporting.
+        think_seconds: between the asking and the reporting, on average; each time between half of
+            it and one and a half times.
         connect_first: open all connections before the clock starts.
         path: of task `get`.
     """
@@ -138,7 +140,7 @@ class Client:
         if entry is None:
             return False
         if self._plan.think_seconds:
-            await asyncio.sleep(self._plan.think_seconds)
+            await asyncio.sleep(self._plan.think_seconds * random.uniform(0.5, 1.5))
         return await self._tell(entry)
 
     async def _ask(self) -> bool:

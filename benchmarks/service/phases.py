@@ -145,7 +145,7 @@ class Bench:
             plan = {
                 "database_url": self.site.database_url,
                 "experiments": [int(experiment) for experiment in experiments],
-                "window": FLEET // 2,
+                "window": FLEET - 4,
                 "seed": next(self._seeds),
             }
             part.tell(json.dumps(plan))
@@ -213,7 +213,8 @@ def measure_warm(bench: Bench) -> dict[str, Any]:
     """32 clients whose buffers are always warm, and before and after them the ceiling.
 
     Without a pause they queue up for the processor, and latency tells how many they are; with a
-    training between asking and reporting it tells what a training meets.
+    training between asking and reporting it tells what a training meets. No two trainings take
+    equally long, or all clients would come at the same moment for ever.
     """
     ceilings = [_measure_ceiling(bench, "before")]
     rows = []

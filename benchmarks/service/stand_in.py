@@ -21,14 +21,17 @@ from sqlalchemy import text
 from benchmarks.service.site import BUFFER, spec
 from tradeoff.engine import design
 from tradeoff.service import suggestions
+from tradeoff.spec.values import Value
 from tradeoff.store.database import Database, connect
 from tradeoff.store.suggestions import Draft
 
 #: Published anew when fewer than this are fresh.
-LOW = 40
+LOW = 16
+#: Points drawn at once: each drawing goes through those before it.
+DRAW = 8 * BUFFER
 PAUSE_SECONDS = 0.01
 
-#: Experiments with what is still fresh in their buffers by half of what freshness allows.
+#: Experiments with what is still fresh in their buffers by most of what freshness allows.
 LOOK = text(
     "select e.id, e.revision, e.observation_count, (select count(*) from suggestions s "
     "where s.experiment_id = e.id and s.state = 'ready' and not s.deleted "
@@ -57,6 +60,7 @@ class StandIn:
         self._ids = list(experiments)
         self._window, self._seed = window, seed
         self._drawn = 0
+        self._points: list[dict[str, Value]] = []
 
     def look(self) -> int:
         """Publish where it is needed; gives how often it was."""
@@ -68,8 +72,12 @@ class StandIn:
         return len(low)
 
     def _publish(self, experiment: int, revision: int, seen: int) -> None:
-        points = design.space_filling(spec(), seed=self._seed, start=self._drawn, count=BUFFER)
-        self._drawn += BUFFER
+        if not self._points:
+            self._points = design.space_filling(
+                spec(), seed=self._seed, start=self._drawn, count=DRAW
+            )
+            self._drawn += DRAW
+        points, self._points = self._points[:BUFFER], self._points[BUFFER:]
         drafts = [Draft(point, "model", {"stand_in": True}) for point in points]
         with self._database.transaction() as session:
             session.execute(TAKE_JOB, {"lock": f"refresh-{experiment}"})

@@ -26,6 +26,11 @@ logger = logging.getLogger(__name__)
 #: Points tried at once when single draws meet used ones only.
 DRAW_BATCH = 64
 DRAW_BATCHES = 8
+#: Points of the design laid out at once when the buffer has none left: drawing holds the
+#: experiment's row, taking from the buffer does not, and a fleet that starts asks for hundreds.
+DESIGN_BATCH = 16
+#: A finite space of fewer points has none to lay by: others would have to repeat what is open.
+WIDE_SPACE = 1_000
 #: Points of a grid looked at in one go for one that was left out.
 GRID_BATCH = 1_000
 MAX_BUFFER = 64
@@ -227,16 +232,38 @@ def _draw(
     explanation = {} if reason is None else {"reason": reason}
     source = "space_filling" if is_modelled(experiment) else "random"
     points: Sequence[dict[str, Value]] = []
+    size = experiment.spec.grid_size or WIDE_SPACE
+    in_design = is_modelled(experiment) and is_initial(experiment) and size >= WIDE_SPACE
     for batch in range(DRAW_BATCHES):
         # Nearly always the very next point is free; only small spaces need a longer look.
-        points = _next_points(session, experiment, DRAW_BATCH if batch else 1)
+        count = DRAW_BATCH if batch else DESIGN_BATCH if in_design else 1
+        points = _next_points(session, experiment, count)
         drafts = [Draft(point, source, explanation) for point in points]
         row = _open_unused(session, experiment, drafts, asker)
         if row is not None:
+            if in_design and not batch:
+                _lay_out(session, experiment, drafts, but=row.assignments_hash)
             return row
     logger.info("the space is used up", extra={"experiment": experiment.id})
     draft = Draft(points[0], source, {**explanation, "space_exhausted": True})
     return _open_anyway(session, experiment, draft, asker)
+
+
+def _lay_out(
+    session: Session, experiment: tables.Experiment, drafts: Sequence[Draft], *, but: bytes
+) -> None:
+    """Put the points of the design that nobody asked for yet into the buffer."""
+    # A small space gives the same point again, and what was used; a look before serving finds it.
+    distinct = {stored.hash_assignments(draft.assignments): draft for draft in drafts}
+    distinct.pop(but, None)
+    stored.put_ready(
+        session,
+        experiment.id,
+        distinct.values(),
+        revision=0,
+        observations_seen=0,
+        first_rank=1,
+    )
 
 
 def _is_used_up(session: Session, experiment: tables.Experiment) -> bool:

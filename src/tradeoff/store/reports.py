@@ -144,7 +144,8 @@ _KEEP = Query(
     ), closed as (
         update suggestions
         set state = 'closed'
-        where id = any(%(suggestion_ids)s) and state in ('open', 'lapsed')
+        where experiment_id = %(experiment_id)s and id = any(%(suggestion_ids)s)
+            and state in ('open', 'lapsed')
             and exists (select from counted)
         returning id
     )
