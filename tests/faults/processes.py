@@ -312,14 +312,15 @@ class Stack:
             wait_for(lambda: not cluster.list_processes(), "Postgres does not end")
         self._postgres = embedded.start(self.folder)
 
-    def end_sessions(self) -> None:
-        """End every session of everybody else."""
+    def end_sessions(self, name: str = "") -> int:
+        """End every session of everybody else, or those of a name; gives how many."""
         rows = query(
             self.database_url,
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where pid <> pg_backend_pid() and backend_type = 'client backend'",
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() "
+            f"and backend_type = 'client backend' and application_name ~ '^{name}'",
         )
         self.kills["sessions"] += len(rows)
+        return len(rows)
 
     def kill(self, part: Part) -> None:
         """Kill -9, and count it if there was something to kill."""

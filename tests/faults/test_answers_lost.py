@@ -67,8 +67,6 @@ def test_sessions_ended_again_and_again(stack: Stack, fault_seconds: float) -> N
     ]
     for loop in loops:
         loop.start()
-    # One that loses its session as it starts ends, and is started again by whoever started it.
-    wait_for(lambda: workers_at(stack.database_url), "no worker is at work")
 
     deadline = time.monotonic() + fault_seconds
     while time.monotonic() < deadline:
@@ -83,6 +81,19 @@ def test_sessions_ended_again_and_again(stack: Stack, fault_seconds: float) -> N
     assert api.is_alive()
     assert api.starts == 1
     assert worker.is_alive()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_worker_that_loses_its_sessions_as_it_starts_works_in_the_end(stack: Stack) -> None:
+    worker = stack.add_worker()
+    ended = 0
+    while ended < 10:
+        ended += stack.end_sessions("tradeoff-queue")
+
+    wait_for(lambda: workers_at(stack.database_url), "no worker is at work")
+    assert worker.is_alive()
+    assert worker.starts == 1
 
 
 @pytest.mark.slow

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from procrastinate import App
+from procrastinate.exceptions import ConnectorException
+
 from tradeoff.config import Settings
 from tradeoff.service.upkeep import Upkeep
 from tradeoff.store import queue
@@ -20,6 +23,8 @@ DRAIN_SECONDS = 20.0
 HEARTBEAT_SECONDS = 5.0
 #: Should a notification be missed, the queue is looked at this often.
 POLL_SECONDS = 2.0
+#: Before another start, after the database was lost in the last one.
+AGAIN_SECONDS = 1.0
 
 
 def run_worker(database: Database, settings: Settings) -> None:
@@ -48,20 +53,32 @@ def run_worker(database: Database, settings: Settings) -> None:
 
 
 async def _work(database: Database, engine: EngineProcess, settings: Settings) -> None:
-    app = queue.build_worker_app(database.url)
-    tasks.register(app, database, engine, settings)
-    async with app.open_async():
-        try:
-            await app.run_worker_async(
-                queues=[queue.QUEUE],
-                # One engine, one job; more workers are more processes.
-                concurrency=1,
-                fetch_job_polling_interval=POLL_SECONDS,
-                update_heartbeat_interval=HEARTBEAT_SECONDS,
-                # Three event rows would stay behind for every refresh otherwise.
-                delete_jobs="successful",
-                shutdown_graceful_timeout=DRAIN_SECONDS,
-            )
-        finally:
-            # A job that outlasted the drain still waits in its thread for the engine.
-            engine.abort()
+    """Work until told to end; whoever loses the database while starting starts again."""
+    try:
+        while True:
+            # Its connections are gone once it was closed.
+            app = queue.build_worker_app(database.url)
+            tasks.register(app, database, engine, settings)
+            try:
+                async with app.open_async():
+                    await _run(app)
+                return
+            except ConnectorException:
+                logger.warning("the queue does not answer; trying again", exc_info=True)
+                await asyncio.sleep(AGAIN_SECONDS)
+    finally:
+        # A job that outlasted the drain still waits in its thread for the engine.
+        engine.abort()
+
+
+async def _run(app: App) -> None:
+    await app.run_worker_async(
+        queues=[queue.QUEUE],
+        # One engine, one job; more workers are more processes.
+        concurrency=1,
+        fetch_job_polling_interval=POLL_SECONDS,
+        update_heartbeat_interval=HEARTBEAT_SECONDS,
+        # Three event rows would stay behind for every refresh otherwise.
+        delete_jobs="successful",
+        shutdown_graceful_timeout=DRAIN_SECONDS,
+    )
