@@ -30,7 +30,7 @@ from tradeoff.service import accounts, suggestions
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store import embedded, migrations
 from tradeoff.store.database import connect
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.drafts import Draft
 
 START_SECONDS = 120.0
 END_SECONDS = 30.0

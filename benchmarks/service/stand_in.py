@@ -23,7 +23,7 @@ from tradeoff.engine import design
 from tradeoff.service import suggestions
 from tradeoff.spec.values import Value
 from tradeoff.store.database import Database, connect
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.drafts import Draft
 
 #: Published anew when fewer than this are fresh.
 LOW = 16

@@ -21,7 +21,7 @@ from tradeoff.config import Settings
 from tradeoff.service import suggestions
 from tradeoff.store import database as databases
 from tradeoff.store.database import Database
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.drafts import Draft
 
 LONG_SECONDS = 30.0
 #: One connection for acts, and the two that are kept for health checks and the like.

@@ -11,9 +11,9 @@ from tests.api.caller import ASSIGNMENTS, Caller, ok, path_of, refusal
 from tests.api.conftest import WAIT_SECONDS
 from tests.api.test_paging import ids
 from tradeoff.service import suggestions
-from tradeoff.store import suggestions as stored
+from tradeoff.store import buffer
 from tradeoff.store.database import Database
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.drafts import Draft
 
 
 def test_a_suggestion_has_sigopts_fields_and_ours(api: Caller) -> None:
@@ -252,7 +252,7 @@ def modelled(api: Caller, shared: Database) -> dict[str, Any]:
     batch = [{"assignments": {"x": index / 40}, "value": index} for index in range(40)]
     ok(api.post(f"{path}/observations/batch", {"observations": batch}))
     with shared.transaction() as session:
-        stored.delete_ready(session, int(created["id"]))
+        buffer.delete_ready(session, int(created["id"]))
     return created
 
 

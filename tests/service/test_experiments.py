@@ -14,7 +14,7 @@ from tradeoff.service.access import Principal
 from tradeoff.store import experiments as stored
 from tradeoff.store import tables
 from tradeoff.store.database import Session
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.drafts import Draft
 
 X: dict[str, Any] = {"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}
 Y: dict[str, Any] = {"name": "y", "type": "double", "bounds": {"min": 0, "max": 1}}

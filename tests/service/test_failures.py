@@ -24,12 +24,12 @@ from tradeoff.errors import BadInput, Unavailable
 from tradeoff.service import experiments, observations, suggestions
 from tradeoff.service.access import Principal
 from tradeoff.service.observations import Report
+from tradeoff.store import buffer, history, tables
 from tradeoff.store import experiments as stored_experiments
-from tradeoff.store import history, tables
 from tradeoff.store import observations as stored_observations
 from tradeoff.store import suggestions as stored
 from tradeoff.store.database import Database, Session, connect
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.drafts import Draft
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_it_is_served_again_so_often_and_no_more(
     row = must(session, experiment)
     attempts = []
 
-    for _ in range(stored.MAX_ATTEMPTS):
+    for _ in range(buffer.MAX_ATTEMPTS):
         die(session, experiment, row)
         row = must(session, experiment)
         attempts.append((row.attempt, row.assignments["x"]))

@@ -12,12 +12,13 @@ from tests.service.acts import ONE, clear_queue, create, report
 from tests.store.test_suggestions import THREADS, at_once
 from tradeoff.service import leases, suggestions, upkeep
 from tradeoff.service.access import Principal
+from tradeoff.store import awaited, buffer, opening, tables, taking
 from tradeoff.store import experiments as stored_experiments
 from tradeoff.store import leases as stored_leases
 from tradeoff.store import suggestions as stored
-from tradeoff.store import tables
 from tradeoff.store.database import Database, Session, connect
-from tradeoff.store.suggestions import Asker
+from tradeoff.store.drafts import Draft
+from tradeoff.store.opening import Asker
 
 GPU = Asker(worker_id="gpu-3", lease_seconds=60)
 
@@ -70,7 +71,7 @@ def seconds_left(session: Session, row: tables.Suggestion) -> float | None:
 
 
 def pending(session: Session, experiment: tables.Experiment) -> list[dict[str, Any]]:
-    return list(stored.list_pending(session, experiment.id))
+    return list(awaited.list_pending(session, experiment.id))
 
 
 def test_a_worker_is_given_its_own_suggestion_back(
@@ -109,7 +110,7 @@ def test_what_was_deleted_or_is_past_waiting_for_is_not_given_back(
 ) -> None:
     deleted, old = ask(session, experiment), ask(session, experiment, Asker(worker_id="other"))
     suggestions.delete(session, deleted)
-    old.opened = old.computed - stored.OPEN_FOR
+    old.opened = old.computed - awaited.OPEN_FOR
     session.flush()
 
     assert ask(session, experiment).id != deleted.id
@@ -159,9 +160,9 @@ def test_a_lapsed_suggestion_is_waited_for_by_nobody(
     run_out(session, row, noted=noted)
 
     assert pending(session, experiment) == []
-    assert stored.find_used(session, experiment.id, digest) == set()
-    assert stored.count_used(session, experiment.id) == 0
-    assert stored.count_handed_out(session, experiment.id) == 0
+    assert awaited.find_used(session, experiment.id, digest) == set()
+    assert awaited.count_used(session, experiment.id) == 0
+    assert awaited.count_handed_out(session, experiment.id) == 0
     assert session.scalars(stored.listing(experiment.id, state="open")).all() == []
     assert session.scalars(stored.listing(experiment.id)).all() == [row]
     assert stored_leases.list_overdue(session, [row]) == (set() if noted else {row.id})
@@ -174,12 +175,12 @@ def test_its_configuration_can_be_suggested_anew(
 ) -> None:
     first = ask(session, experiment)
     run_out(session, first, noted=noted)
-    draft = stored.Draft(first.assignments, "model")
+    draft = Draft(first.assignments, "model")
     if way == "buffer":
-        stored.put_ready(session, experiment.id, [draft], revision=0, observations_seen=0)
+        buffer.put_ready(session, experiment.id, [draft], revision=0, observations_seen=0)
         second: tables.Suggestion | None = ask(session, experiment, Asker())
     else:
-        second = stored.insert_open(
+        second = opening.insert_open(
             session,
             experiment.id,
             draft,
@@ -215,8 +216,8 @@ def test_a_late_observation_is_taken_though_somebody_else_tries_the_same(
 ) -> None:
     late = ask(session, experiment)
     run_out(session, late)
-    draft = stored.Draft(late.assignments, "model")
-    stored.put_ready(session, experiment.id, [draft], revision=0, observations_seen=0)
+    draft = Draft(late.assignments, "model")
+    buffer.put_ready(session, experiment.id, [draft], revision=0, observations_seen=0)
     second = ask(session, experiment, Asker())
     assert second.assignments == late.assignments
 
@@ -343,7 +344,7 @@ def test_a_grid_point_that_lapsed_comes_again(session: Session, principal: Princ
 def test_upkeep_notes_what_lapsed_in_batches(
     shared_database: Database, made: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "LAPSE_BATCH", 3)
+    monkeypatch.setattr(stored_leases, "LAPSE_BATCH", 3)
     with shared_database.transaction() as session:
         experiment = stored_experiments.get(session, made)
         rows = [
@@ -388,17 +389,17 @@ def test_two_who_try_for_one_lapsed_configuration_do_not_both_get_it(
     """Its worker comes back at the moment when it is suggested to others."""
     with wide.transaction() as session:
         experiment = stored_experiments.get(session, made)
-        stored.delete_ready(session, made)
+        buffer.delete_ready(session, made)
         row = suggestions.add(session, experiment, {"x": 0.5}, asker=GPU)
         run_out(session, row, noted=True)
-        draft = stored.Draft({"x": 0.5}, "model")
-        stored.put_ready(session, made, [draft], revision=0, observations_seen=0)
+        draft = Draft({"x": 0.5}, "model")
+        buffer.put_ready(session, made, [draft], revision=0, observations_seen=0)
 
     def come(index: int) -> int | None:
         with wide.transaction() as session:
             if index % 2:
                 return ask(session, stored_experiments.get(session, made)).id
-            taken = stored.take_ready(session, made, fresh=None, asker=Asker())
+            taken = taking.take_ready(session, made, fresh=None, asker=Asker())
             return None if taken is None else taken.suggestion.id
 
     at_once(THREADS, come)

@@ -25,12 +25,11 @@ from tradeoff.service import observations, suggestions
 from tradeoff.service.access import Principal
 from tradeoff.service.observations import Report
 from tradeoff.spec.metrics import MetricEvaluation
+from tradeoff.store import awaited, tables
 from tradeoff.store import experiments as stored_experiments
 from tradeoff.store import observations as stored
-from tradeoff.store import suggestions as stored_suggestions
-from tradeoff.store import tables
 from tradeoff.store.database import Database, Session
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.drafts import Draft
 
 
 @pytest.fixture
@@ -455,7 +454,7 @@ def committed(shared_database: Database, shared_account: Account) -> Iterator[in
 def state_of(database: Database, experiment_id: int) -> tuple[object, ...]:
     with database.transaction() as session:
         experiment = stored_experiments.get(session, experiment_id)
-        open_count = stored_suggestions.count_handed_out(session, experiment_id)
+        open_count = awaited.count_handed_out(session, experiment_id)
         return (*counts(session, experiment), open_count, waiting(session))
 
 

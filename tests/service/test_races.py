@@ -23,7 +23,7 @@ from tradeoff.store import observations as stored_observations
 from tradeoff.store import queue, tables
 from tradeoff.store import suggestions as stored_suggestions
 from tradeoff.store.database import Database, Session, connect
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.drafts import Draft
 
 THREADS = 16
 

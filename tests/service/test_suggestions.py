@@ -19,10 +19,11 @@ from tradeoff.engine import design
 from tradeoff.errors import BadInput
 from tradeoff.service import observations, suggestions
 from tradeoff.service.access import Principal
+from tradeoff.store import awaited, tables
 from tradeoff.store import suggestions as stored
-from tradeoff.store import tables
 from tradeoff.store.database import Session
-from tradeoff.store.suggestions import Asker, Draft
+from tradeoff.store.drafts import Draft
+from tradeoff.store.opening import Asker
 
 LETTERS = [{"name": name, "type": "categorical", "categorical_values": ["p", "q"]} for name in "ab"]
 GRID: dict[str, Any] = {
@@ -156,7 +157,7 @@ def test_abandoned_suggestions_do_not_count_as_open(session: Session, principal:
         report(session, experiment, x=number)
     open_many(session, experiment, 3)
     session.query(tables.Suggestion).filter_by(state="open", experiment_id=experiment.id).update(
-        {"opened": func.now() - stored.OPEN_FOR}
+        {"opened": func.now() - awaited.OPEN_FOR}
     )
     refill(session, experiment, 0.1, behind=1)
 
@@ -359,7 +360,7 @@ def test_assignments_that_do_not_fit_are_refused(
     with pytest.raises(BadInput, match=r"^assignments\."):
         suggestions.add(session, experiment, assignments)
 
-    assert stored.count_handed_out(session, experiment.id) == 0
+    assert awaited.count_handed_out(session, experiment.id) == 0
 
 
 @pytest.mark.parametrize(("open_only", "left"), [(True, ["closed"]), (False, [])])
@@ -382,7 +383,7 @@ def test_all_or_the_open_ones_are_deleted(
 def test_the_buffer_follows_the_demand(session: Session, principal: Principal) -> None:
     experiment = modelled(session, principal)
     session.query(tables.Suggestion).filter_by(experiment_id=experiment.id).update(
-        {"opened": func.now() - stored.OPEN_FOR}
+        {"opened": func.now() - awaited.OPEN_FOR}
     )
     assert suggestions.buffer_size(session, experiment) == suggestions.MIN_BUFFER
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from tradeoff.store import suggestions
+from tradeoff.store import buffer
 from tradeoff.store.database import Database, name_sessions
 from tradeoff.store.listening import Listener
 
@@ -48,7 +48,7 @@ def listener(shared_database: Database) -> Iterator[Listener]:
 
 def notify(database: Database, experiment_id: int, *, commit: bool = True) -> None:
     with database.transaction() as session:
-        suggestions.notify_ready(session, experiment_id)
+        buffer.notify_ready(session, experiment_id)
         if not commit:
             session.rollback()
 

@@ -11,7 +11,7 @@ from sqlalchemy import values as sql_values
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import column
 
-from tradeoff.store import suggestions
+from tradeoff.store import opening
 from tradeoff.store.database import Database, Session
 from tradeoff.store.prepared import prepare
 
@@ -98,8 +98,8 @@ def test_threads_that_share_a_new_statement_compile_the_same(
     """SQLAlchemy fills what it looks columns up in at the first look, without a lock."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types here
     for _ in range(20):
-        suggestions._opening_of_own.cache_clear()
-        statement = suggestions._opening_of_own()
+        opening._opening_of_own.cache_clear()
+        statement = opening._opening_of_own()
 
         def compiled(_number: int, statement: Any = statement) -> str:
             return str(statement.compile(dialect=dialect))

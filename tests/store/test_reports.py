@@ -7,9 +7,10 @@ import pytest
 
 from tests.builders import make_experiment
 from tests.conftest import Account
-from tradeoff.store import experiments, reports, suggestions
+from tradeoff.store import buffer, experiments, opening, reports
 from tradeoff.store.database import Database, Session
-from tradeoff.store.suggestions import Asker, Draft
+from tradeoff.store.drafts import Draft, hash_assignments
+from tradeoff.store.opening import Asker
 from tradeoff.store.tables import Experiment, Suggestion
 
 MOST = 5
@@ -26,12 +27,12 @@ def report(**columns: Any) -> dict[str, Any]:
 
 
 def tried(x: float, **columns: Any) -> dict[str, Any]:
-    digest = suggestions.hash_assignments({"x": x})
+    digest = hash_assignments({"x": x})
     return report(assignments={"x": x}, assignments_hash=digest, **columns)
 
 
 def open_one(session: Session, experiment_id: int, x: float) -> Suggestion:
-    row = suggestions.insert_open(
+    row = opening.insert_open(
         session,
         experiment_id,
         Draft({"x": x}, "user"),
@@ -74,7 +75,7 @@ def test_reports_are_kept_in_their_order_and_counted(session: Session, experimen
     first = kept.observations[0]
     assert first.values == {"loss": {"value": 1e-7, "value_stddev": None}}
     assert first.metadata_ == {"gpu": 3}
-    assert first.assignments_hash == suggestions.hash_assignments({"x": 0.5})
+    assert first.assignments_hash == hash_assignments({"x": 0.5})
     assert counts(row) == (2, 3, 2, 1)
     session.refresh(row)
     assert counts(row) == (2, 3, 2, 1)
@@ -106,7 +107,7 @@ def test_a_suggestion_that_the_experiment_did_not_hand_out(
     other = open_one(session, make_experiment(shared_database, shared_account), 1.0)
     deleted = open_one(session, experiment_id, 2.0)
     deleted.deleted = True
-    suggestions.put_ready(
+    buffer.put_ready(
         session, experiment_id, [Draft({"x": 3.0}, "model")], revision=0, observations_seen=0
     )
     ready = session.query(Suggestion.id).filter_by(experiment_id=experiment_id, state="ready").one()

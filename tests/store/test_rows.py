@@ -13,9 +13,10 @@ from tests.conftest import Account
 from tradeoff.errors import NotFound
 from tradeoff.spec import history as spec_history
 from tradeoff.spec.metrics import Metric
-from tradeoff.store import accounts, experiments, findings, history, observations, suggestions
+from tradeoff.store import accounts, experiments, findings, history, observations, opening
 from tradeoff.store.database import Database, Session
-from tradeoff.store.suggestions import Asker, Draft
+from tradeoff.store.drafts import Draft, hash_assignments
+from tradeoff.store.opening import Asker
 from tradeoff.store.tables import Experiment, Observation, Suggestion
 
 
@@ -48,7 +49,7 @@ def keep(
             {
                 "experiment_id": experiment_id,
                 "assignments": {"x": x},
-                "assignments_hash": suggestions.hash_assignments({"x": x}),
+                "assignments_hash": hash_assignments({"x": x}),
                 "values": values,
                 "failed": loss is None,
             }
@@ -257,7 +258,7 @@ def test_history_is_what_was_seen_and_is_expected(session: Session, experiment_i
     keep(session, experiment_id, 9, x=4).deleted = True
     session.flush()
     for x in (3.0, 4.0, 5.0):
-        suggestions.insert_open(
+        opening.insert_open(
             session,
             experiment_id,
             Draft({"x": x}, "user"),

@@ -12,10 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from tests.builders import insert_observations, make_experiment
 from tests.conftest import Account
 from tradeoff.errors import NotFound
-from tradeoff.store import leases, observations, suggestions
+from tradeoff.store import awaited, buffer, leases, observations, opening, suggestions, taking
 from tradeoff.store.database import Database, Session, connect
-from tradeoff.store.suggestions import Asker, Draft, Freshness
+from tradeoff.store.drafts import Draft, hash_assignments
+from tradeoff.store.opening import Asker
 from tradeoff.store.tables import Suggestion
+from tradeoff.store.taking import Freshness
 
 T = TypeVar("T")
 THREADS = 16
@@ -34,7 +36,7 @@ def experiment_id(shared_database: Database, shared_account: Account) -> int:
     """An experiment with an empty buffer."""
     row_id = make_experiment(shared_database, shared_account)
     with shared_database.transaction() as session:
-        suggestions.delete_ready(session, row_id)
+        buffer.delete_ready(session, row_id)
     return row_id
 
 
@@ -43,7 +45,7 @@ def drafts(*numbers: float) -> list[Draft]:
 
 
 def fill(session: Session, experiment_id: int, *numbers: float, revision: int = 0) -> None:
-    suggestions.put_ready(
+    buffer.put_ready(
         session, experiment_id, drafts(*numbers), revision=revision, observations_seen=revision
     )
 
@@ -52,14 +54,14 @@ def take(
     session: Session, experiment_id: int, least_revision: int | None = None
 ) -> Suggestion | None:
     fresh = None if least_revision is None else Freshness(least_revision, 1)
-    taken = suggestions.take_ready(session, experiment_id, fresh=fresh, asker=Asker())
+    taken = taking.take_ready(session, experiment_id, fresh=fresh, asker=Asker())
     return None if taken is None else taken.suggestion
 
 
 def open_one(
     session: Session, experiment_id: int, number: float, *, allow_repeat: bool = False
 ) -> Suggestion | None:
-    return suggestions.insert_open(
+    return opening.insert_open(
         session,
         experiment_id,
         *drafts(number),
@@ -74,7 +76,7 @@ def observe(session: Session, experiment_id: int, number: float) -> None:
     row = {
         "experiment_id": experiment_id,
         "assignments": {"x": number},
-        "assignments_hash": suggestions.hash_assignments({"x": number}),
+        "assignments_hash": hash_assignments({"x": number}),
         "values": {},
         "failed": True,
     }
@@ -103,12 +105,12 @@ def at_once(count: int, act: Callable[[int], T]) -> list[T]:
     ],
 )
 def test_equal_configurations_have_equal_hashes(one: Any, other: Any) -> None:
-    assert suggestions.hash_assignments(one) == suggestions.hash_assignments(other)
+    assert hash_assignments(one) == hash_assignments(other)
 
 
 @pytest.mark.parametrize("other", [{"a": 4}, {"a": "3"}, {"b": 3}, {"a": 3, "b": 3}, {}])
 def test_different_configurations_have_different_hashes(other: dict[str, Any]) -> None:
-    assert suggestions.hash_assignments({"a": 3}) != suggestions.hash_assignments(other)
+    assert hash_assignments({"a": 3}) != hash_assignments(other)
 
 
 def test_the_best_of_the_newest_is_taken_first(session: Session, experiment_id: int) -> None:
@@ -123,9 +125,9 @@ def test_what_is_taken_is_open_and_keeps_what_is_known_of_it(
     session: Session, experiment_id: int
 ) -> None:
     draft = Draft({"x": 1}, "model", {"why": [1]})
-    suggestions.put_ready(session, experiment_id, [draft], revision=4, observations_seen=3)
+    buffer.put_ready(session, experiment_id, [draft], revision=4, observations_seen=3)
 
-    taken = suggestions.take_ready(
+    taken = taking.take_ready(
         session, experiment_id, fresh=None, asker=Asker(metadata={"worker": 1})
     )
 
@@ -154,7 +156,7 @@ def test_drafts_of_a_higher_rank_come_behind_what_is_there(
     session: Session, experiment_id: int
 ) -> None:
     fill(session, experiment_id, 1, 2)
-    suggestions.put_ready(
+    buffer.put_ready(
         session, experiment_id, drafts(3), revision=0, observations_seen=0, first_rank=2
     )
 
@@ -219,7 +221,7 @@ def test_the_database_refuses_two_equal_open_ones(session: Session, experiment_i
                 "insert into suggestions (experiment_id, state, assignments, assignments_hash, "
                 "source) values (:id, 'open', '{}', :hash, 'x')"
             ),
-            {"id": experiment_id, "hash": suggestions.hash_assignments({"x": 1})},
+            {"id": experiment_id, "hash": hash_assignments({"x": 1})},
         )
 
 
@@ -361,7 +363,7 @@ def test_a_buffer_replaced_while_others_take_loses_and_doubles_nothing(
                 Suggestion.experiment_id == experiment_id, Suggestion.state == "ready"
             )
         ).all()
-        handed_out = suggestions.count_handed_out(session, experiment_id)
+        handed_out = awaited.count_handed_out(session, experiment_id)
     assert set(ready) <= {rounds}
     assert len(ready) <= size
     assert len(taken) == len(set(taken)) == len({x for _, x in taken}) == handed_out
@@ -389,17 +391,17 @@ def test_what_is_expected_back(session: Session, experiment_id: int) -> None:
     session.execute(
         update(Suggestion)
         .where(Suggestion.id == old.id)
-        .values(opened=func.now() - suggestions.OPEN_FOR)
+        .values(opened=func.now() - awaited.OPEN_FOR)
     )
     suggestions.update_closed(session, [closed.id])
     deleted.deleted = True
     session.flush()
 
-    assert suggestions.list_pending(session, experiment_id) == [{"x": 0}]
+    assert awaited.list_pending(session, experiment_id) == [{"x": 0}]
     assert kept.assignments == {"x": 0}
-    assert suggestions.count_handed_out(session, experiment_id) == 3
-    assert suggestions.count_open_since(session, experiment_id, None) == 3
-    assert suggestions.count_open_since(session, experiment_id, old.opened) == 2
+    assert awaited.count_handed_out(session, experiment_id) == 3
+    assert awaited.count_open_since(session, experiment_id, None) == 3
+    assert awaited.count_open_since(session, experiment_id, old.opened) == 2
 
 
 def test_a_deleted_observation_makes_its_suggestion_expected_again(
@@ -407,31 +409,29 @@ def test_a_deleted_observation_makes_its_suggestion_expected_again(
 ) -> None:
     open_one(session, experiment_id, 1)
     observe(session, experiment_id, 1)
-    assert suggestions.list_pending(session, experiment_id) == []
+    assert awaited.list_pending(session, experiment_id) == []
 
     observations.update_deleted(session, experiment_id)
 
-    assert suggestions.list_pending(session, experiment_id) == [{"x": 1}]
+    assert awaited.list_pending(session, experiment_id) == [{"x": 1}]
 
 
 def test_what_is_used(session: Session, experiment_id: int) -> None:
     observe(session, experiment_id, 1)
     open_one(session, experiment_id, 2)
     fill(session, experiment_id, 3)
-    digests = [suggestions.hash_assignments({"x": x}) for x in range(5)]
+    digests = [hash_assignments({"x": x}) for x in range(5)]
 
-    used = suggestions.find_used(session, experiment_id, digests)
+    used = awaited.find_used(session, experiment_id, digests)
 
     assert used == set(digests[1:4])
-    assert suggestions.find_used(session, experiment_id + 1, digests) == set()
+    assert awaited.find_used(session, experiment_id + 1, digests) == set()
 
 
 def test_taking_tells_how_many_are_left(session: Session, experiment_id: int) -> None:
     fill(session, experiment_id, 1, 2, 3, revision=5)
 
-    found = [
-        suggestions.take_ready(session, experiment_id, fresh=None, asker=Asker()) for _ in range(4)
-    ]
+    found = [taking.take_ready(session, experiment_id, fresh=None, asker=Asker()) for _ in range(4)]
 
     assert [each and each.left for each in found] == [2, 1, 0, None]
 
@@ -469,21 +469,21 @@ HOT: dict[str, tuple[str, Ask]] = {
     "taking": ("ix_suggestions_ready", lambda s, e: take(s, e, 0)),
     "used": (
         "ix_suggestions_unique_open",
-        lambda s, e: suggestions.find_used(s, e, [b"a", b"b"]),
+        lambda s, e: awaited.find_used(s, e, [b"a", b"b"]),
     ),
-    "open": ("ix_suggestions_unique_open", suggestions.count_handed_out),
+    "open": ("ix_suggestions_unique_open", awaited.count_handed_out),
     "fresh": ("ix_observations_assignments", lambda s, e: take(s, e, 10)),
     "held": ("ix_suggestions_worker", lambda s, e: leases.list_held(s, e, "me")),
     "renewing": ("ix_suggestions_worker", lambda s, e: leases.renew_all(s, e, "me")),
-    "lapsing": ("ix_suggestions_lease_expires", lambda s, e: suggestions.lapse(s)),
+    "lapsing": ("ix_suggestions_lease_expires", lambda s, e: leases.lapse(s)),
     "retried": (
         "ix_observations_suggestion_id",
         lambda s, e: observations.list_recent(s, e, [1, 2]),
     ),
-    "pending": ("ix_suggestions_unique_open", suggestions.list_pending),
+    "pending": ("ix_suggestions_unique_open", awaited.list_pending),
     "demand": (
         "ix_suggestions_unique_open",
-        lambda s, e: suggestions.count_open_since(s, e, None),
+        lambda s, e: awaited.count_open_since(s, e, None),
     ),
 }
 

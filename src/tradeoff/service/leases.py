@@ -11,7 +11,7 @@ from typing import Any
 from tradeoff.store import leases, tables
 from tradeoff.store import suggestions as stored
 from tradeoff.store.database import Session
-from tradeoff.store.suggestions import Asker
+from tradeoff.store.opening import Asker
 
 
 def give_back(

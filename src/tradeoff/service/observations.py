@@ -18,9 +18,10 @@ from tradeoff.service.suggestions import is_modelled
 from tradeoff.spec import tasks
 from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.spec.values import Value
-from tradeoff.store import experiments, observations, queue, reports, tables
+from tradeoff.store import buffer, experiments, observations, queue, reports, tables
 from tradeoff.store import suggestions as stored_suggestions
 from tradeoff.store.database import Session
+from tradeoff.store.drafts import hash_assignments
 
 MAX_BATCH = 2_500
 MAX_OBSERVATIONS = 100_000
@@ -143,7 +144,7 @@ def _checked_assignments(
     return {
         "assignments": assignments,
         "task_cost": cost,
-        "assignments_hash": stored_suggestions.hash_assignments(tasks.join(assignments, cost)),
+        "assignments_hash": hash_assignments(tasks.join(assignments, cost)),
     }
 
 
@@ -273,8 +274,8 @@ def _keep(
 def _serve_again(
     session: Session, experiment: tables.Experiment, suggestion_ids: Collection[int]
 ) -> None:
-    if suggestion_ids and stored_suggestions.put_again(session, suggestion_ids):
-        stored_suggestions.notify_ready(session, experiment.id)
+    if suggestion_ids and buffer.put_again(session, suggestion_ids):
+        buffer.notify_ready(session, experiment.id)
 
 
 def _note(session: Session, experiment: tables.Experiment, *, learnt: int) -> None:
@@ -364,9 +365,7 @@ def _change_tried(
         assignments = experiment.spec.check_assignments(assignments)
     observation.suggestion_id = suggestion_id
     observation.assignments, observation.task_cost = assignments, cost
-    observation.assignments_hash = stored_suggestions.hash_assignments(
-        tasks.join(assignments, cost)
-    )
+    observation.assignments_hash = hash_assignments(tasks.join(assignments, cost))
 
 
 def _change_outcome(

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from tradeoff.engine import design
 from tradeoff.service import ladder, progress, stagnation, suggestions
-from tradeoff.store import activity, findings, queue, tables
-from tradeoff.store import suggestions as stored
+from tradeoff.store import activity, awaited, findings, queue, tables
 from tradeoff.store.activity import Activity
 from tradeoff.store.database import Session
 
@@ -147,4 +146,4 @@ def _is_nearly_used_up(session: Session, experiment: tables.Experiment) -> bool:
     # Counting costs more, and only small spaces come so far.
     if spec.type == "grid" or not size or size > 2 * experiment.observation_count:
         return False
-    return stored.count_used(session, experiment.id) >= NEARLY * size
+    return awaited.count_used(session, experiment.id) >= NEARLY * size

@@ -16,10 +16,11 @@ from tradeoff.service import ladder, leases, queued_suggestions
 from tradeoff.service.access import require_active
 from tradeoff.spec import tasks
 from tradeoff.spec.values import Value
-from tradeoff.store import experiments, queue, tables
+from tradeoff.store import awaited, buffer, experiments, opening, queue, tables, taking
 from tradeoff.store import suggestions as stored
 from tradeoff.store.database import Session
-from tradeoff.store.suggestions import Asker, Draft
+from tradeoff.store.drafts import Draft, hash_assignments
+from tradeoff.store.opening import Asker
 
 logger = logging.getLogger(__name__)
 
@@ -59,22 +60,22 @@ def fill_first_buffer(session: Session, experiment: tables.Experiment) -> None:
         return
     count = max(design.initial_size(experiment.spec), MIN_BUFFER)
     points = _next_points(session, experiment, count)
-    distinct = {stored.hash_assignments(point): point for point in points}
+    distinct = {hash_assignments(point): point for point in points}
     drafts = [Draft(point, "space_filling") for point in distinct.values()]
-    stored.put_ready(session, experiment.id, drafts, revision=0, observations_seen=0)
+    buffer.put_ready(session, experiment.id, drafts, revision=0, observations_seen=0)
 
 
 def buffer_size(session: Session, experiment: tables.Experiment) -> int:
     """How many suggestions the next refresh should prepare, by the demand since the last one."""
     bandwidth = experiment.spec.parallel_bandwidth or 1
-    demand = stored.count_open_since(session, experiment.id, experiment.refreshed)
+    demand = awaited.count_open_since(session, experiment.id, experiment.refreshed)
     return min(MAX_BUFFER, max(MIN_BUFFER, 2 * bandwidth, 2 * demand))
 
 
 def is_fresh(session: Session, experiment: tables.Experiment, *, revision: int) -> bool:
     """Whether what was computed at `revision` could still be served before something newer."""
-    fresh = stored.Freshness(experiment.revision, experiment.spec.parallel_bandwidth or 1)
-    return stored.is_fresh(session, experiment.id, fresh, revision=revision)
+    fresh = taking.Freshness(experiment.revision, experiment.spec.parallel_bandwidth or 1)
+    return taking.is_fresh(session, experiment.id, fresh, revision=revision)
 
 
 def fill_buffer(
@@ -96,7 +97,7 @@ def fill_buffer(
         observations_seen: how many observations that history had.
         first_rank: place of the first draft; at 0 the drafts replace the buffer.
     """
-    stored.put_ready(
+    buffer.put_ready(
         session,
         experiment_id,
         drafts,
@@ -104,7 +105,7 @@ def fill_buffer(
         observations_seen=observations_seen,
         first_rank=first_rank,
     )
-    stored.notify_ready(session, experiment_id)
+    buffer.notify_ready(session, experiment_id)
 
 
 def serve(
@@ -142,8 +143,8 @@ def serve(
     # No refresh is on its way then: nothing is gained by waiting for one, or asking for it.
     at_rest = by_model and ladder.read_rung(session, experiment) == ladder.WITHOUT_MODEL
     awaits = by_model and not at_rest
-    fresh = stored.Freshness(experiment.revision, bandwidth) if awaits else None
-    taken = stored.take_ready(session, experiment.id, fresh=fresh, asker=asker)
+    fresh = taking.Freshness(experiment.revision, bandwidth) if awaits else None
+    taken = taking.take_ready(session, experiment.id, fresh=fresh, asker=asker)
     if taken is not None:
         if awaits and taken.left < min(bandwidth, MIN_BUFFER):
             queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
@@ -169,7 +170,7 @@ def _serve_stale(
     served: tables.Suggestion | None = None
     if accept_stale:
         logger.info("nothing fresh is ready", extra={"experiment": experiment.id})
-        stale = stored.take_ready(session, experiment.id, fresh=None, asker=asker)
+        stale = taking.take_ready(session, experiment.id, fresh=None, asker=asker)
         served = _draw(session, experiment, asker) if stale is None else stale.suggestion
     # Last, since a draw waits for whoever reports, who waits for whoever enqueues.
     queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
@@ -254,9 +255,9 @@ def _lay_out(
 ) -> None:
     """Put the points of the design that nobody asked for yet into the buffer."""
     # A small space gives the same point again, and what was used; a look before serving finds it.
-    distinct = {stored.hash_assignments(draft.assignments): draft for draft in drafts}
+    distinct = {hash_assignments(draft.assignments): draft for draft in drafts}
     distinct.pop(but, None)
-    stored.put_ready(
+    buffer.put_ready(
         session,
         experiment.id,
         distinct.values(),
@@ -274,9 +275,9 @@ def _is_used_up(session: Session, experiment: tables.Experiment) -> bool:
     if experiment.spec.conditionals or size == 0:
         return False
     # Counting different ones costs more, and only small spaces come so far.
-    if size > _known(experiment) + stored.count_handed_out(session, experiment.id):
+    if size > _known(experiment) + awaited.count_handed_out(session, experiment.id):
         return False
-    return stored.count_used(session, experiment.id) >= size
+    return awaited.count_used(session, experiment.id) >= size
 
 
 def _known(experiment: tables.Experiment) -> int:
@@ -301,7 +302,7 @@ def _draw_from_grid(
     """Open the next point of the grid; after the last comes the first again."""
     # Two askers at once must not count the same number of open ones.
     experiments.lock(session, experiment)
-    handed_out = stored.count_handed_out(session, experiment.id)
+    handed_out = awaited.count_handed_out(session, experiment.id)
     index = _known(experiment) + handed_out
     size = experiment.spec.grid_size
     row = _open_of_grid(session, experiment, range(index, min(index + DRAW_BATCH, size)), asker)
@@ -332,12 +333,12 @@ def _open_unused(
     drafts: Sequence[Draft],
     asker: Asker,
 ) -> tables.Suggestion | None:
-    digests = [stored.hash_assignments(draft.assignments) for draft in drafts]
-    used = stored.find_used(session, experiment.id, digests)
+    digests = [hash_assignments(draft.assignments) for draft in drafts]
+    used = awaited.find_used(session, experiment.id, digests)
     for draft, digest in zip(drafts, digests, strict=True):
         if digest in used:
             continue
-        row = stored.insert_open(
+        row = opening.insert_open(
             session,
             experiment.id,
             draft,
@@ -357,7 +358,7 @@ def _open_anyway(
     draft: Draft,
     asker: Asker,
 ) -> tables.Suggestion:
-    row = stored.insert_open(
+    row = opening.insert_open(
         session,
         experiment.id,
         draft,

@@ -10,7 +10,7 @@ import logging
 import threading
 
 from tradeoff.errors import TradeoffError
-from tradeoff.store import browser_sessions, idempotency, queue, suggestions
+from tradeoff.store import browser_sessions, idempotency, leases, queue
 from tradeoff.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -25,10 +25,10 @@ def do_once(database: Database) -> None:
     with database.transaction() as session:
         idempotency.purge(session)
         browser_sessions.purge(session)
-    lapsed = suggestions.LAPSE_BATCH
-    while lapsed == suggestions.LAPSE_BATCH:
+    lapsed = leases.LAPSE_BATCH
+    while lapsed == leases.LAPSE_BATCH:
         with database.transaction() as session:
-            lapsed = suggestions.lapse(session, limit=suggestions.LAPSE_BATCH)
+            lapsed = leases.lapse(session, limit=leases.LAPSE_BATCH)
 
 
 class Upkeep:

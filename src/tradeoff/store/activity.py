@@ -21,9 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from tradeoff.store.awaited import is_overdue
 from tradeoff.store.database import Session
-from tradeoff.store.suggestions import HANDED_OUT, WAITING, is_overdue
-from tradeoff.store.tables import Experiment, Observation, Suggestion
+from tradeoff.store.tables import HANDED_OUT, WAITING, Experiment, Observation, Suggestion
 
 #: In the order of showing.
 STATES = ("running", "waiting", "failing", "done")

@@ -11,7 +11,7 @@ from sqlalchemy.orm.util import identity_key
 
 from tradeoff.errors import NotFound
 from tradeoff.spec.experiment import ExperimentSpec
-from tradeoff.store import suggestions
+from tradeoff.store import buffer
 from tradeoff.store.database import Session
 from tradeoff.store.prepared import prepare
 from tradeoff.store.tables import Experiment
@@ -194,13 +194,13 @@ def advance_design(session: Session, experiment_id: int, count: int) -> int:
 
 def forget_model(session: Session, experiment: Experiment) -> None:
     """As `forget_fit`, and what was to be served again as well."""
-    suggestions.delete_queued(session, experiment.id)
+    buffer.delete_queued(session, experiment.id)
     forget_fit(session, experiment)
 
 
 def forget_fit(session: Session, experiment: Experiment) -> None:
     """Drop what was computed for this locked experiment, a refresh that is at work included."""
-    suggestions.delete_ready(session, experiment.id)
+    buffer.delete_ready(session, experiment.id)
     experiment.engine_state = None
     experiment.fit_epoch += 1
     session.flush()

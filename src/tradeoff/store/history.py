@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from tradeoff.spec import history as spec_history
 from tradeoff.spec import tasks
-from tradeoff.store import suggestions
+from tradeoff.store import awaited
 from tradeoff.store.database import Session
 from tradeoff.store.tables import Observation
 
@@ -14,7 +14,7 @@ from tradeoff.store.tables import Observation
 def load(session: Session, experiment_id: int) -> spec_history.History:
     """Everything that was seen and is expected, oldest first; transient failures taught nothing."""
     observations, _ = list_seen(session, experiment_id)
-    pending = suggestions.list_pending(session, experiment_id)
+    pending = awaited.list_pending(session, experiment_id)
     return spec_history.History(observations=observations, pending=tuple(pending))
 
 

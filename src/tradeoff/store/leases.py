@@ -1,19 +1,20 @@
 """Queries about who holds which suggestion, and for how long.
 
 A lease runs by the database's clock alone. One that has run out is lapsed from that moment on,
-whether its row says so yet or not; see `suggestions.lapse`.
+whether its row says so yet or not; see `lapse`.
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
-from tradeoff.store import suggestions
+from tradeoff.store.awaited import is_awaited, is_overdue
 from tradeoff.store.database import Session
 from tradeoff.store.tables import UNIQUE_OPEN, Suggestion
 
@@ -21,6 +22,14 @@ from tradeoff.store.tables import UNIQUE_OPEN, Suggestion
 WORKER_LOCKS = 7_236_153
 #: Of what a worker let lapse, so many are looked at to give one back.
 MOST_GIVEN_BACK = 5
+#: Leases lapsed by one statement.
+LAPSE_BATCH = 1_000
+
+
+def expiry(seconds: Any) -> ColumnElement[datetime.datetime]:
+    """When a lease of so many seconds ends that begins now."""
+    # seven arguments: years, months, weeks, days, hours, minutes, seconds
+    return func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
 
 def lock_worker(session: Session, experiment_id: int, worker_id: str) -> None:
@@ -42,7 +51,7 @@ def list_held(session: Session, experiment_id: int, worker_id: str) -> Sequence[
             Suggestion.worker_id == worker_id,
             Suggestion.state.in_(("open", "lapsed")),
             ~Suggestion.deleted,
-            suggestions.is_awaited(experiment_id),
+            is_awaited(experiment_id),
         )
         .order_by(case((Suggestion.state == "open", 0), else_=1), Suggestion.id.desc())
         .limit(MOST_GIVEN_BACK)
@@ -71,13 +80,13 @@ def update_held(session: Session, suggestion: Suggestion, changes: Mapping[str, 
     if _changed(session, open_row.values(values)):
         return True
     # An equal one whose own lease ran out must not stand in the way.
-    suggestions.lapse(session, experiment_id=suggestion.experiment_id)
+    lapse(session, experiment_id=suggestion.experiment_id)
     twin = aliased(Suggestion)
     lapsed_row = update(Suggestion).where(
         Suggestion.id == suggestion.id,
         Suggestion.state == "lapsed",
         ~Suggestion.deleted,
-        suggestions.is_awaited(suggestion.experiment_id),
+        is_awaited(suggestion.experiment_id),
         # ix_suggestions_unique_open
         ~exists().where(
             twin.experiment_id == Suggestion.experiment_id,
@@ -97,7 +106,7 @@ def update_held(session: Session, suggestion: Suggestion, changes: Mapping[str, 
 
 def _begun(changes: Mapping[str, Any]) -> dict[str, Any]:
     seconds = changes.get("lease_seconds", Suggestion.lease_seconds)
-    expires = None if seconds is None else suggestions.expiry(seconds)
+    expires = None if seconds is None else expiry(seconds)
     return {**changes, "lease_expires": expires}
 
 
@@ -126,7 +135,7 @@ def renew_all(session: Session, experiment_id: int, worker_id: str) -> int | Non
             Suggestion.state.in_(("open", "lapsed")),
             Suggestion.lease_seconds.is_not(None),
             ~Suggestion.deleted,
-            or_(Suggestion.state == "open", suggestions.is_awaited(experiment_id)),
+            or_(Suggestion.state == "open", is_awaited(experiment_id)),
         )
         .with_for_update(skip_locked=True, of=Suggestion)
         .cte("held")
@@ -134,7 +143,7 @@ def renew_all(session: Session, experiment_id: int, worker_id: str) -> int | Non
     renewed = (
         update(Suggestion)
         .where(Suggestion.id.in_(select(held.c.id).where(held.c.state == "open")))
-        .values(lease_expires=suggestions.expiry(Suggestion.lease_seconds))
+        .values(lease_expires=expiry(Suggestion.lease_seconds))
         .returning(Suggestion.id)
         .cte("renewed")
     )
@@ -143,12 +152,44 @@ def renew_all(session: Session, experiment_id: int, worker_id: str) -> int | Non
     return newest
 
 
+def lapse(session: Session, *, experiment_id: int | None = None, limit: int = LAPSE_BATCH) -> int:
+    """Note that leases have run out, at most `limit` of them; gives how many.
+
+    Args:
+        session: to work with.
+        experiment_id: of this experiment alone.
+        limit: at most so many.
+    """
+    # ix_suggestions_lease_expires
+    overdue = (
+        select(Suggestion.id)
+        .where(
+            Suggestion.state == "open",
+            Suggestion.lease_expires.is_not(None),
+            Suggestion.lease_expires < func.now(),
+        )
+        .order_by(Suggestion.lease_expires)
+        .limit(limit)
+        # Several may do it at once; each takes what the others leave.
+        .with_for_update(skip_locked=True)
+    )
+    if experiment_id is not None:
+        overdue = overdue.where(Suggestion.experiment_id == experiment_id)
+    lapsed = session.scalars(
+        update(Suggestion)
+        .where(Suggestion.id.in_(overdue.scalar_subquery()))
+        .values(state="lapsed")
+        .returning(Suggestion.id)
+    )
+    return len(lapsed.all())
+
+
 def list_overdue(session: Session, rows: Collection[Suggestion]) -> set[int]:
     """The ids of those among `rows` whose lease has run out without a note of it yet."""
     leased = [row.id for row in rows if row.state == "open" and row.lease_expires is not None]
     if not leased:
         return set()
     query = select(Suggestion.id).where(
-        Suggestion.id.in_(leased), Suggestion.state == "open", suggestions.is_overdue(Suggestion)
+        Suggestion.id.in_(leased), Suggestion.state == "open", is_overdue(Suggestion)
     )
     return set(session.scalars(query))

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 import psycopg2
 import psycopg2.extensions
 
+from tradeoff.store.buffer import READY_CHANNEL
 from tradeoff.store.database import CONNECT_TIMEOUT_SECONDS, name_sessions
-from tradeoff.store.suggestions import READY_CHANNEL
 
 logger = logging.getLogger(__name__)
 

@@ -45,7 +45,7 @@ from tradeoff.store.columns import SpecColumn
 
 #: The queue keeps its tables in a schema of its own.
 QUEUE_SCHEMA = "jobs"
-#: No two open suggestions of an experiment are equal; see `store.suggestions`.
+#: No two open suggestions of an experiment are equal; see `store.opening`.
 UNIQUE_OPEN = "ix_suggestions_unique_open"
 #: No two projects of a client have the same name in addresses; see `store.projects`.
 UNIQUE_SLUG = "ix_projects_unique_slug"
@@ -322,6 +322,12 @@ class Experiment(Base):
     #: Refreshes that failed on this rung, and when the first of them did.
     refresh_failures: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
     refresh_failing_since: Mapped[datetime.datetime | None]
+
+
+#: The states of a suggestion that was handed out; the condition of ix_suggestions_listed.
+HANDED_OUT = ("open", "lapsed", "closed")
+#: Those of the buffer; the condition of ix_suggestions_ready.
+WAITING = ("queued", "ready")
 
 
 class Suggestion(Base):

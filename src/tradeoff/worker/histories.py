@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tradeoff.spec.history import History, Observation
-from tradeoff.store import history, suggestions, tables
+from tradeoff.store import awaited, history, tables
 from tradeoff.store.database import Session
 from tradeoff.worker.recent import Recent
 
@@ -41,5 +41,5 @@ class Histories:
         news, last = history.list_seen(session, experiment.id, after=kept.last)
         kept = _Kept(experiment.rewrites, last, kept.observations + news)
         self._kept.put(experiment.id, kept, size=len(kept.observations))
-        pending = suggestions.list_pending(session, experiment.id)
+        pending = awaited.list_pending(session, experiment.id)
         return History(observations=kept.observations, pending=tuple(pending))

@@ -18,7 +18,7 @@ from tradeoff.errors import NotFound
 from tradeoff.service import ladder, suggestions
 from tradeoff.store import clock, experiments
 from tradeoff.store.database import Database
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.drafts import Draft
 from tradeoff.worker import gpu
 from tradeoff.worker.compute import EngineFailed, EngineOverran, EngineProcess, Question
 from tradeoff.worker.histories import Histories

@@ -19,6 +19,7 @@ from tradeoff.store import leases as stored_leases
 from tradeoff.store import suggestions as stored
 from tradeoff.store import tables
 from tradeoff.store.database import Session
+from tradeoff.store.opening import Asker
 
 
 def create(
@@ -38,7 +39,7 @@ def create(
     `lease_seconds` the suggestion is waited for so long after the last call with the header
     `Worker-Id`; then its configuration may be suggested anew, and a late report is still taken.
     """
-    asker = stored.Asker(body.metadata, body.worker_id, body.lease_seconds)
+    asker = Asker(body.metadata, body.worker_id, body.lease_seconds)
     if body.assignments is not None:
         row = suggestions.add(session, experiment, body.assignments, task=body.task, asker=asker)
         return render.suggestion(row, experiment.spec)

@@ -24,7 +24,7 @@ def show(visit: Visit) -> Answer:
 
 def _page(visit: Visit, refusal: str | None) -> Html:
     state = visit.query.text("state")
-    state = state if state in stored.HANDED_OUT else ""
+    state = state if state in tables.HANDED_OUT else ""
     before, after = visit.query.text("before") or None, visit.query.text("after") or None
     page = paging.fetch(
         visit.session,
@@ -47,7 +47,7 @@ def _page(visit: Visit, refusal: str | None) -> Html:
         "older": page.before,
         "newer": page.after if before or after else None,
         "state": state,
-        "states": stored.HANDED_OUT,
+        "states": tables.HANDED_OUT,
         "waiting": waiting,
         "refusal": refusal,
         "filled": visit.form,
