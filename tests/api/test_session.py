@@ -4,13 +4,13 @@ import concurrent.futures
 import json
 import logging
 import socket
-import threading
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.api.caller import ASSIGNMENTS, Caller, ok, path_of, refusal, single_body, values
+from tests.crowd import at_once
 from tests.serving import serve
 from tradeoff.api import bodies
 from tradeoff.api.app import build_api
@@ -253,10 +253,8 @@ def test_keys_of_two_tokens_do_not_meet(api: Caller, other: Caller) -> None:
 def test_twins_at_the_same_moment_take_effect_once(api: Caller, base_url: str) -> None:
     path = path_of(api.single())
     count = 16
-    barrier = threading.Barrier(count)
 
     def report(_: int) -> httpx.Response:
-        barrier.wait()
         return httpx.post(
             f"{base_url}{path}/observations",
             auth=(api.token, ""),
@@ -265,8 +263,7 @@ def test_twins_at_the_same_moment_take_effect_once(api: Caller, base_url: str) -
             timeout=30,
         )
 
-    with concurrent.futures.ThreadPoolExecutor(count) as pool:
-        answers = list(pool.map(report, range(count)))
+    answers = at_once(count, report)
 
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
@@ -282,10 +279,8 @@ def test_twins_of_what_can_be_done_once_all_hear_that_it_was_done(
     path = path_of(api.single())
     observation = ok(api.post(f"{path}/observations", {"assignments": {"x": 0.5}, "value": 1}))
     count = 8
-    barrier = threading.Barrier(count)
 
     def delete(_: int) -> httpx.Response:
-        barrier.wait()
         return httpx.delete(
             f"{base_url}{path}/observations/{observation['id']}",
             auth=(api.token, ""),
@@ -293,8 +288,7 @@ def test_twins_of_what_can_be_done_once_all_hear_that_it_was_done(
             timeout=30,
         )
 
-    with concurrent.futures.ThreadPoolExecutor(count) as pool:
-        answers = list(pool.map(delete, range(count)))
+    answers = at_once(count, delete)
 
     assert {answer.status_code for answer in answers} == {200}
     assert ok(api.get(path))["progress"]["observation_count"] == 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Account
-from tests.store.conftest import session, shared_account, shared_database
+from tests.store.conftest import session, shared_account, shared_database, wide
 from tradeoff.service import access
 from tradeoff.service.access import Principal
 from tradeoff.store.database import Session
 
-__all__ = ["principal", "session", "shared_account", "shared_database"]
+__all__ = ["principal", "session", "shared_account", "shared_database", "wide"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from sqlalchemy import event, select
 
 from tests.builders import make_experiment
 from tests.conftest import Account
+from tests.crowd import THREADS, at_once
 from tests.service.acts import (
     ONE,
     clear_queue,
@@ -19,7 +20,6 @@ from tests.service.acts import (
     report,
     waiting,
 )
-from tests.store.test_suggestions import THREADS, at_once
 from tradeoff.errors import BadInput, Unavailable
 from tradeoff.service import experiments, observations, suggestions
 from tradeoff.service.access import Principal
@@ -28,7 +28,7 @@ from tradeoff.store import buffer, history, tables
 from tradeoff.store import experiments as stored_experiments
 from tradeoff.store import observations as stored_observations
 from tradeoff.store import suggestions as stored
-from tradeoff.store.database import Database, Session, connect
+from tradeoff.store.database import Database, Session
 from tradeoff.store.drafts import Draft
 
 
@@ -49,14 +49,6 @@ def made(wide: Database, shared_account: Account) -> Iterator[int]:
     yield experiment_id
     with wide.transaction() as session:
         clear_queue(session)
-
-
-@pytest.fixture(scope="module")
-def wide(shared_database: Database) -> Iterator[Database]:
-    """The shared database with a connection for each thread."""
-    database = connect(shared_database.url, pool_size=THREADS + 2)
-    yield database
-    database.dispose()
 
 
 def refill(session: Session, experiment: tables.Experiment, *numbers: float) -> None:

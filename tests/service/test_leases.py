@@ -8,15 +8,15 @@ from sqlalchemy import func, select, text, update
 
 from tests.builders import make_experiment
 from tests.conftest import Account
+from tests.crowd import THREADS, at_once
 from tests.service.acts import ONE, clear_queue, create, report
-from tests.store.test_suggestions import THREADS, at_once
 from tradeoff.service import leases, suggestions, upkeep
 from tradeoff.service.access import Principal
 from tradeoff.store import awaited, buffer, opening, tables, taking
 from tradeoff.store import experiments as stored_experiments
 from tradeoff.store import leases as stored_leases
 from tradeoff.store import suggestions as stored
-from tradeoff.store.database import Database, Session, connect
+from tradeoff.store.database import Database, Session
 from tradeoff.store.drafts import Draft
 from tradeoff.store.opening import Asker
 
@@ -26,14 +26,6 @@ GPU = Asker(worker_id="gpu-3", lease_seconds=60)
 @pytest.fixture
 def experiment(session: Session, principal: Principal) -> tables.Experiment:
     return create(session, principal)
-
-
-@pytest.fixture(scope="module")
-def wide(shared_database: Database) -> Iterator[Database]:
-    """The shared database with a connection for each thread."""
-    database = connect(shared_database.url, pool_size=THREADS + 2)
-    yield database
-    database.dispose()
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from tests.builders import make_experiment
 from tests.conftest import Account
+from tests.crowd import THREADS, at_once
 from tests.service.acts import ONE, clear_queue, evaluations, finish_design
-from tests.store.test_suggestions import at_once
 from tradeoff.errors import NotFound
 from tradeoff.service import experiments, observations, suggestions
 from tradeoff.service.observations import Report
@@ -22,18 +22,8 @@ from tradeoff.store import experiments as stored
 from tradeoff.store import observations as stored_observations
 from tradeoff.store import queue, tables
 from tradeoff.store import suggestions as stored_suggestions
-from tradeoff.store.database import Database, Session, connect
+from tradeoff.store.database import Database, Session
 from tradeoff.store.drafts import Draft
-
-THREADS = 16
-
-
-@pytest.fixture(scope="module")
-def wide(shared_database: Database) -> Iterator[Database]:
-    """The shared database with a connection for each thread."""
-    database = connect(shared_database.url, pool_size=THREADS + 2)
-    yield database
-    database.dispose()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +10,15 @@ from sqlalchemy import text, update
 
 from tests.builders import make_experiment
 from tests.conftest import Account
+from tests.crowd import THREADS, at_once
 from tests.service.acts import ONE, clear_queue, create, waiting
-from tests.store.test_suggestions import THREADS, at_once
 from tradeoff.service import observations, suggestions
 from tradeoff.service.access import Principal
 from tradeoff.service.observations import Report
 from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.store import experiments as stored_experiments
 from tradeoff.store import tables
-from tradeoff.store.database import Database, Session, connect
+from tradeoff.store.database import Database, Session
 
 
 @pytest.fixture
@@ -203,11 +202,3 @@ def test_equal_reports_at_the_same_moment_are_stored_once(
     with shared_database.transaction() as session:
         assert stored_experiments.get(session, experiment_id).observation_count == 1
         clear_queue(session)
-
-
-@pytest.fixture(scope="module")
-def wide(shared_database: Database) -> Iterator[Database]:
-    """The shared database with a connection for each thread."""
-    database = connect(shared_database.url, pool_size=THREADS + 2)
-    yield database
-    database.dispose()

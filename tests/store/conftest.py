@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.builders import make_account
+from tests.builders import make_account, make_experiment
 from tests.conftest import Account, _administer, _url_of
+from tests.crowd import THREADS
+from tradeoff.store import buffer
 from tradeoff.store.database import Database, Session, connect
 
 
@@ -42,3 +44,20 @@ def session(shared_database: Database) -> Iterator[Session]:
             raise RollBack
     except RollBack:
         pass
+
+
+@pytest.fixture(scope="module")
+def wide(shared_database: Database) -> Iterator[Database]:
+    """The shared database with a connection for each thread."""
+    database = connect(shared_database.url, pool_size=THREADS + 2)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def experiment_id(shared_database: Database, shared_account: Account) -> int:
+    """An experiment with an empty buffer."""
+    row_id = make_experiment(shared_database, shared_account)
+    with shared_database.transaction() as session:
+        buffer.delete_ready(session, row_id)
+    return row_id

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.store.test_suggestions import at_once
+from tests.crowd import at_once
 from tradeoff.errors import Conflict, Unavailable
 from tradeoff.store import queue
 from tradeoff.store.database import Database, Session, connect
