@@ -338,15 +338,7 @@ def _open_unused(
     for draft, digest in zip(drafts, digests, strict=True):
         if digest in used:
             continue
-        row = opening.insert_open(
-            session,
-            experiment.id,
-            draft,
-            asker=asker,
-            revision=experiment.revision,
-            observations_seen=0,
-            allow_repeat=False,
-        )
+        row = _open(session, experiment, draft, asker, allow_repeat=False)
         if row is not None:
             return row
     return None
@@ -358,14 +350,26 @@ def _open_anyway(
     draft: Draft,
     asker: Asker,
 ) -> tables.Suggestion:
-    row = opening.insert_open(
+    row = _open(session, experiment, draft, asker, allow_repeat=True)
+    assert row is not None, "a repeat can always be opened"
+    return row
+
+
+def _open(
+    session: Session,
+    experiment: tables.Experiment,
+    draft: Draft,
+    asker: Asker,
+    *,
+    allow_repeat: bool,
+) -> tables.Suggestion | None:
+    """Open what no model computed; `None` when an equal one is open."""
+    return opening.insert_open(
         session,
         experiment.id,
         draft,
         asker=asker,
         revision=experiment.revision,
         observations_seen=0,
-        allow_repeat=True,
+        allow_repeat=allow_repeat,
     )
-    assert row is not None, "a repeat can always be opened"
-    return row

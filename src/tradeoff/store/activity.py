@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from tradeoff.store.awaited import is_overdue
+from tradeoff.store.awaited import is_held
 from tradeoff.store.database import Session
 from tradeoff.store.tables import HANDED_OUT, WAITING, Experiment, Observation, Suggestion
 
@@ -120,9 +120,7 @@ def _open_count() -> ColumnElement[int]:
         select(literal(1))
         .where(
             Suggestion.experiment_id == Experiment.id,
-            Suggestion.state == "open",
-            ~Suggestion.deleted,
-            ~is_overdue(Suggestion),
+            is_held(Suggestion),
             Suggestion.opened > func.now() - OPEN_FOR,
         )
         .limit(MOST_OPEN)

@@ -38,6 +38,12 @@ def is_held(row: Any) -> ColumnElement[bool]:
     return and_(row.state == "open", ~row.deleted, ~is_overdue(row))
 
 
+def is_queued(row: Any) -> ColumnElement[bool]:
+    """Whether `row` is to be served again."""
+    # ix_suggestions_ready has both states of the buffer in its condition.
+    return and_(row.state.in_(WAITING), row.state == "queued", ~row.deleted)
+
+
 def is_observed(row: Any = Suggestion) -> ColumnElement[bool]:
     """Whether something is known of the configuration of a suggestion, under whatever name.
 
@@ -101,9 +107,7 @@ def count_handed_out(session: Session, experiment_id: int) -> int:
     )
     again = select(func.count()).where(
         Suggestion.experiment_id == experiment_id,
-        Suggestion.state.in_(WAITING),
-        Suggestion.state == "queued",
-        ~Suggestion.deleted,
+        is_queued(Suggestion),
     )
     return session.scalar(select(query.scalar_subquery() + again.scalar_subquery())) or 0
 
@@ -122,9 +126,7 @@ def list_pending(session: Session, experiment_id: int) -> Sequence[dict[str, Any
     )
     again = select(*tried).where(
         Suggestion.experiment_id == experiment_id,
-        Suggestion.state.in_(WAITING),
-        Suggestion.state == "queued",
-        ~Suggestion.deleted,
+        is_queued(Suggestion),
         ~is_observed(),
     )
     both = expected.union_all(again).subquery()

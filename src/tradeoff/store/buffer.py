@@ -11,9 +11,10 @@ from sqlalchemy import and_, delete, exists, literal, or_, select, text
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import aliased
 
-from tradeoff.store.awaited import is_held, is_observed
+from tradeoff.store.awaited import is_held, is_observed, is_queued
 from tradeoff.store.database import Session
 from tradeoff.store.drafts import Draft, tried_columns
+from tradeoff.store.opening import OWN
 from tradeoff.store.tables import WAITING, Suggestion
 
 #: How often a configuration is served again after transient failures.
@@ -21,18 +22,7 @@ MAX_ATTEMPTS = 2
 #: Postgres' channel for `notify_ready`; `store.listening` listens to it.
 READY_CHANNEL = "tradeoff_ready"
 #: What a suggestion keeps when it is handed out, or served again.
-KEPT = (
-    "experiment_id",
-    "assignments",
-    "task_cost",
-    "assignments_hash",
-    "source",
-    "explanation",
-    "rank",
-    "revision",
-    "observations_seen",
-    "computed",
-)
+KEPT = (*OWN, "rank", "computed")
 
 
 def put_ready(
@@ -77,9 +67,7 @@ def put_again(session: Session, suggestion_ids: Collection[int]) -> bool:
         twin.assignments_hash == Suggestion.assignments_hash,
     )
     open_already = exists().where(equal, is_held(twin))
-    queued_already = exists().where(
-        equal, twin.state.in_(WAITING), twin.state == "queued", ~twin.deleted
-    )
+    queued_already = exists().where(equal, is_queued(twin))
     failed = (
         select(
             *(getattr(Suggestion, name) for name in KEPT),

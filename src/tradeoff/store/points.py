@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Float, Select, cast, func, select
 
+from tradeoff.store.awaited import is_held
 from tradeoff.store.database import Session
 from tradeoff.store.tables import Observation, Suggestion
 
@@ -73,9 +74,7 @@ def list_open(session: Session, experiment_id: int, *, limit: int) -> Sequence[A
         select(Suggestion.id, Suggestion.assignments, Suggestion.explanation)
         .where(
             Suggestion.experiment_id == experiment_id,
-            Suggestion.state == "open",
-            ~Suggestion.deleted,
-            (Suggestion.lease_expires.is_(None)) | (Suggestion.lease_expires > func.now()),
+            is_held(Suggestion),
         )
         .order_by(Suggestion.id.desc())
         .limit(limit)

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from tradeoff.store import leases
-from tradeoff.store.awaited import is_observed, is_overdue, open_count
+from tradeoff.store.awaited import is_held, is_observed, open_count
 from tradeoff.store.buffer import KEPT
 from tradeoff.store.database import Session
 from tradeoff.store.entities import Form
@@ -118,9 +118,7 @@ def _taking(any_age: bool) -> Query:
         twin.experiment_id == Suggestion.experiment_id,
         twin.assignments_hash == Suggestion.assignments_hash,
         twin.repeat == Suggestion.repeat,
-        twin.state == "open",
-        ~twin.deleted,
-        ~is_overdue(twin),
+        is_held(twin),
     )
     # ix_queued_suggestions_experiment_id_id
     queued = exists().where(QueuedSuggestion.experiment_id == experiment_id)
