@@ -104,6 +104,55 @@ def test_the_frontier_knows_constraints_and_thresholds(api: Caller, visitor: Vis
     assert body["reference"]["gain"] == 0.3
 
 
+def test_the_history_marks_edits_and_imports(api: Caller, visitor: Visitor) -> None:
+    experiment = made(api, TWO)
+    path = f"/v1/experiments/{experiment['id']}"
+    report(api, experiment, [row(0.1, gain=1.0, cost=2.0), row(0.2, gain=2.0, cost=3.0)])
+    metrics = [{"name": "gain", "threshold": 0.5}, {"name": "cost"}]
+    ok(api.put(path, {"metrics": metrics, "name": "a new name"}))
+    imported = [row(k / 9, gain=float(k), cost=1.0) for k in range(3)]
+    for number, each in enumerate(imported):
+        each["metadata"] = {"imported_id": number}
+        report(api, experiment, [each])
+    bounds = {"name": "x", "bounds": {"min": 0, "max": 0.5}}
+    ok(api.put(path, {"parameters": [bounds, {"name": "kind"}]}))
+    report(api, experiment, [row(0.3)])
+
+    body = fetch(visitor, experiment, "history")
+
+    assert body["marks"] == [
+        "After 2 observations: threshold of gain set to 0.5",
+        "After 2 observations: 3 imported",
+        "After 5 observations: x from 0 … 1 to 0 … 0.5",
+    ]
+    (marks,) = [t for t in body["figure"]["data"] if t["meta"]["state"] == "marks"]
+    assert marks["x"] == [2.5, 2.5, 5.5]
+    (clock,) = [
+        t
+        for t in fetch(visitor, experiment, "history", "?by=clock")["figure"]["data"]
+        if t["meta"]["state"] == "marks"
+    ]
+    assert clock["x"] == sorted(clock["x"])
+    lines = [shape for shape in body["figure"]["layout"]["shapes"] if shape["yref"] == "paper"]
+    assert len(lines) == 3
+
+
+def test_the_history_of_one_metric_has_its_marks_as_well(api: Caller, visitor: Visitor) -> None:
+    experiment = made(api, [{"name": "gain"}])
+    assert fetch(visitor, experiment, "frontier")["marks"] == []
+    bounds = {"name": "x", "bounds": {"min": 0, "max": 0.5}}
+    kind = {"name": "kind", "categorical_values": ["a", "b", "<c>"]}
+
+    ok(api.put(f"/v1/experiments/{experiment['id']}", {"parameters": [bounds, kind]}))
+
+    body = fetch(visitor, experiment, "frontier")
+    assert body["marks"] == [
+        "After 0 observations: kind from a, b to a, b, <c>; x from 0 … 1 to 0 … 0.5"
+    ]
+    (marks,) = [t for t in body["figure"]["data"] if t["meta"]["state"] == "marks"]
+    assert "&lt;c&gt;" in marks["hovertext"][0]
+
+
 def test_axes_are_chosen_and_checked(api: Caller, visitor: Visitor) -> None:
     experiment = made(api, ["m1", "m2", "m3"])
     path = f"/experiment/{experiment['id']}/figures/frontier"

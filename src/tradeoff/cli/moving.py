@@ -17,6 +17,7 @@ from tradeoff.cli import tables
 from tradeoff.cli.columns import TableError
 from tradeoff.cli.frame import DataDir, Url, fail, open_client, print_json
 from tradeoff.client import errors as client_errors
+from tradeoff.spec.history import ORIGIN
 
 #: So many observations go in one request: each is stored as a whole or not at all.
 BATCH = 500
@@ -201,7 +202,7 @@ def _origin(observation: Mapping[str, Any]) -> tuple[str, str]:
         name: value if isinstance(value, str) else float(value)
         for name, value in observation["assignments"].items()
     }
-    origin = (observation.get("metadata") or {}).get(tables.ORIGIN)
+    origin = (observation.get("metadata") or {}).get(ORIGIN)
     return str(origin), jsons.dumps(assigned, sort_keys=True)
 
 
@@ -338,7 +339,7 @@ def _reports(observations: Sequence[Body], mark: str) -> list[tuple[str, Body]]:
         else:
             body["values"] = _without_kinds(each["values"])
         body["metadata"] = {**(each.get("metadata") or {})}
-        body["metadata"].setdefault(tables.ORIGIN, str(each.get("id") or f"{mark} {index}"))
+        body["metadata"].setdefault(ORIGIN, str(each.get("id") or f"{mark} {index}"))
         if each.get("task"):
             body["task"] = _without_kinds(each["task"])["name"]
         found.append((f"observations[{index}]", body))

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeoff.cli.columns import Column, TableError, understand
+from tradeoff.spec.history import ORIGIN
 
 YES = frozenset({"true", "yes", "1", "1.0", "failed"})
 NO = frozenset({"false", "no", "0", "0.0", "", "completed", "active"})
 #: A cell of text that begins so is a formula to a spreadsheet; a space before it makes it text.
 FORMULA = ("=", "+", "-", "@")
-#: Under this key of the metadata an imported observation says where it comes from.
-ORIGIN = "imported_id"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from tradeoff.errors import BadInput
 from tradeoff.service import access, observations, projects, suggestions
 from tradeoff.service.access import Principal
 from tradeoff.spec import changes as spec_changes
+from tradeoff.spec import differences
 from tradeoff.spec.experiment import ExperimentSpec
-from tradeoff.store import experiments, queue, tables, training_runs
+from tradeoff.store import edits, experiments, queue, tables, training_runs
 from tradeoff.store.database import Session
 
 #: Points drawn to see whether the linear constraints leave room.
@@ -113,6 +114,9 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
     if experiment.spec != before:
         # Reports that were checked against the one before are to be checked again.
         experiment.rewrites += 1
+    edited = differences.between(before, experiment.spec)
+    if edited:
+        edits.insert(session, experiment.id, edited)
     experiments.touch(session, experiment)
     if (experiment.spec.parameters, experiment.spec.metrics) != (before.parameters, before.metrics):
         # A budget or a bandwidth makes no suggestion worse.

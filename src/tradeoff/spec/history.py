@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from tradeoff.spec.values import Value
 
+#: Under this key of the metadata an imported observation says where it comes from.
+ORIGIN = "imported_id"
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:

@@ -9,6 +9,7 @@
                         └──< experiments ─< suggestions ─< checkpoints
                                    ├─────< queued_suggestions
                                    ├─────< observations
+                                   ├─────< edits
                                    └────── insights
 
 The queue's own tables live in the schema `jobs` and belong to procrastinate; a migration makes
@@ -568,6 +569,22 @@ class Observation(Base):
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
     deleted: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+
+
+class Edit(Base):
+    """That thresholds or parameters of an experiment were edited; see `store.edits`."""
+
+    __tablename__ = "edits"
+    __table_args__ = (
+        # Those of an experiment, newest first; also the foreign key.
+        Index("ix_edits_experiment_id_id", "experiment_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"))
+    #: See `spec.differences`.
+    differences: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
 
 
 class Insight(Base):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tradeoff.service.convergence import Convergence
+from tradeoff.service.marks import Mark
 from tradeoff.web.charts.parts import (
     COLOURS,
     LABELS,
@@ -26,14 +27,24 @@ from tradeoff.web.charts.parts import (
     threshold_line,
 )
 
+#: Share of the height above the figure that the numbers of marks take.
+HEAD = 0.04
 
-def history(course: Convergence, states: Words, *, clock: bool = False) -> Figure:
+
+def history(
+    course: Convergence,
+    states: Words,
+    *,
+    clock: bool = False,
+    marks: Sequence[tuple[Mark, str]] = (),
+) -> Figure:
     """The hypervolume and each metric as the search went on, with the best feasible so far.
 
     Args:
         course: of the experiment.
         states: `n`, what each point is.
         clock: against the time instead of the number of the observation.
+        marks: what happened on the way, with the words for it.
     """
     points = course.points
     when = _moments(points.created) if clock else list(range(1, len(points.ids) + 1))
@@ -44,19 +55,20 @@ def history(course: Convergence, states: Words, *, clock: bool = False) -> Figur
     layout["xaxis"] = plain_axis(title) | {"anchor": "free", "position": 0}
     if clock:
         layout["xaxis"]["type"] = "date"
-    height = (1 - STRIP) / max(count, 1)
+    top = 1 - HEAD if marks else 1.0
+    height = (top - STRIP) / max(count, 1)
     data: list[dict[str, Any]] = []
     if has_volume:
         data.append(_volume_line(course, when))
         layout["yaxis"] = plain_axis("hypervolume ↑", vertical=True) | {
-            "domain": [1 - height + 0.03, 1]
+            "domain": [top - height + 0.03, top]
         }
     for index, metric in enumerate(points.metrics):
         row = index + has_volume
         name = "" if row == 0 else str(row + 1)
         data += _course_of_metric(course, states, index, when, f"y{name}", first=index == 0)
         axis = axis_of(metric, False, vertical=True)
-        axis["domain"] = [1 - (row + 1) * height + 0.03, 1 - row * height]
+        axis["domain"] = [top - (row + 1) * height + 0.03, top - row * height]
         layout[f"yaxis{name}"] = axis
         if metric.threshold is not None:
             layout["shapes"].append(threshold_line(metric, "y", name))
@@ -68,6 +80,15 @@ def history(course: Convergence, states: Words, *, clock: bool = False) -> Figur
         "range": [0, 1],
         "fixedrange": True,
     }
+    if marks:
+        data.append(_numbers_of_marks(marks, f"y{last + 1}", clock=clock))
+        layout["shapes"] += _lines_of_marks(marks, clock=clock)
+        layout[f"yaxis{last + 1}"] = {
+            "domain": [top, 1],
+            "visible": False,
+            "range": [0, 1],
+            "fixedrange": True,
+        }
     layout["height"] = 130 + (190 * count if np.isfinite(points.values).any() else 0)
     return {"data": data, "layout": layout}
 
@@ -143,8 +164,54 @@ def _course_of_metric(
     return traces
 
 
-def _moments(created: Array) -> list[str]:
+def _place(mark: Mark, *, clock: bool) -> float | str:
+    """Where a mark stands: between two observations, or at its moment."""
+    return _moment(mark.moment) if clock else mark.after + 0.5
+
+
+def _numbers_of_marks(
+    marks: Sequence[tuple[Mark, str]], yaxis: str, *, clock: bool
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "name": "edited or imported",
+        "meta": {"state": "marks"},
+        "x": [_place(mark, clock=clock) for mark, _ in marks],
+        "y": [0.5] * len(marks),
+        "yaxis": yaxis,
+        "text": [str(number) for number in range(1, len(marks) + 1)],
+        "textposition": "middle right",
+        "cliponaxis": False,
+        "marker": {"symbol": "triangle-down", "size": 9, "color": COLOURS["open"]},
+        "textfont": {"color": COLOURS["open"]},
+        "hovertext": [text(words) for _, words in marks],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }
+
+
+def _lines_of_marks(marks: Sequence[tuple[Mark, str]], *, clock: bool) -> list[dict[str, Any]]:
     return [
-        datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        for seconds in created.tolist()
+        {
+            "type": "line",
+            "xref": "x",
+            "yref": "paper",
+            "x0": at,
+            "x1": at,
+            "y0": STRIP,
+            "y1": 1 - HEAD / 2,
+            "layer": "below",
+            "line": {"color": COLOURS["open"], "width": 1, "dash": "dot"},
+        }
+        for mark, _ in marks
+        for at in [_place(mark, clock=clock)]
     ]
+
+
+def _moments(created: Array) -> list[str]:
+    return [_moment(seconds) for seconds in created.tolist()]
+
+
+def _moment(seconds: float) -> str:
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

@@ -11,16 +11,25 @@ from typing import Any
 import numpy as np
 
 from tradeoff.errors import BadInput
-from tradeoff.service import convergence, failures, insights, parallel, predictions, selection
+from tradeoff.service import (
+    convergence,
+    failures,
+    insights,
+    marks,
+    parallel,
+    predictions,
+    selection,
+)
 from tradeoff.service import points as service_points
+from tradeoff.service.convergence import Convergence
 from tradeoff.service.points import Points
-from tradeoff.service.rules import Rule
 from tradeoff.store import points as store_points
+from tradeoff.web import told
 from tradeoff.web.charts import frontier as frontier_chart
 from tradeoff.web.charts import history as history_chart
 from tradeoff.web.charts import parallel as parallel_chart
 from tradeoff.web.charts import regions
-from tradeoff.web.charts.parts import numbers
+from tradeoff.web.charts.parts import Figure, Words, numbers
 from tradeoff.web.routing import Answer, Data
 from tradeoff.web.visit import Visit
 
@@ -57,9 +66,7 @@ def frontier(visit: Visit) -> Answer:
         "matrix": None,
     }
     if len(points.metrics) == 1:
-        course = convergence.follow(points, spec)
-        clock = visit.query.text("by") == "clock"
-        body["figure"] = history_chart.history(course, states, clock=clock)
+        body["figure"], body["marks"] = _course(visit, convergence.follow(points, spec), states)
         return as_data(body)
     body["figure"] = frontier_chart.frontier(
         points, states, x, y, reference=reference, open_points=_expected(visit), log=log
@@ -74,16 +81,29 @@ def history(visit: Visit) -> Answer:
     spec = visit.experiment.spec
     points = service_points.load(visit.session, visit.experiment)
     course = convergence.follow(points, spec)
-    clock = visit.query.text("by") == "clock"
-    figure = history_chart.history(course, service_points.states(points), clock=clock)
+    figure, words = _course(visit, course, service_points.states(points))
     return as_data(
         {
             "figure": figure,
+            "marks": words,
             "reference": course.reference,
             "exact": course.exact,
             "hypervolume": float(course.hypervolume[-1]) if len(course.hypervolume) else None,
         }
     )
+
+
+def _course(visit: Visit, course: Convergence, states: Words) -> tuple[Figure, list[str]]:
+    """The figure of the history, and what its marks say."""
+    found = marks.find(visit.session, visit.experiment, course.points)
+    words = [told.mark(each) for each in found]
+    figure = history_chart.history(
+        course,
+        states,
+        clock=visit.query.text("by") == "clock",
+        marks=list(zip(found, words, strict=True)),
+    )
+    return figure, words
 
 
 def lines(visit: Visit) -> Answer:
@@ -148,7 +168,7 @@ def failure_region(visit: Visit) -> Answer:
             "parameters": list(region.parameters),
             "x": region.x.name,
             "y": None if region.y is None else region.y.name,
-            "rule": None if region.rule is None else tell(region.rule),
+            "rule": None if region.rule is None else told.rule(region.rule),
             "failed": int(region.failed.sum()),
             "looked_at": len(region.ids),
             "total": region.total,
@@ -206,21 +226,6 @@ def table(visit: Visit) -> Answer:
         )
     name = f"experiment-{visit.experiment.id}.csv"
     return Data(text.getvalue().encode(), "text/csv; charset=utf-8", name)
-
-
-def tell(rule: Rule) -> str:
-    """A rule in plain words."""
-    parts = []
-    for condition in rule.conditions:
-        value = condition.value
-        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-        verb = "" if condition.relation.startswith("is") else "is "
-        parts.append(f"{condition.name} {verb}{condition.relation} {shown}")
-    where = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-    return (
-        f"It fails most where {where}: {rule.failed_inside} of {rule.inside} failed there, "
-        f"{rule.failed_outside} of {rule.outside} elsewhere."
-    )
 
 
 def _axes(visit: Visit, points: Points) -> tuple[str, str]:

@@ -29,6 +29,7 @@ async function loadFrontier(fresh = []) {
   offerAxes();
   offerReplay();
   tellCounts();
+  if (body.marks) tellMarks(body.marks);
   if (frontier.tried || frontier.upto !== null) await redrawJudged();
 }
 

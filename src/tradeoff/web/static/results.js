@@ -11,6 +11,7 @@ const sections = {
       const from = Object.entries(body.reference).map(([key, value]) => `${key} ${shortly(value)}`).join(", ");
       say("history", body.hypervolume === null ? "" :
         `Hypervolume ${shortly(body.hypervolume)}${body.exact ? "" : " (estimated)"}, measured from ${from} for the whole history.`);
+      tellMarks(body.marks);
     },
   },
   parallel: { load: loadParallel },
@@ -63,6 +64,14 @@ async function show(name, figure) {
   if (!figure) { clear(element); return; }
   await draw(element, figure, { shown: shownMarks(), chosen: brushed.ids });
   listen(element);
+}
+
+/** What was edited and imported on the way, by the numbers that stand in the figure. */
+function tellMarks(words) {
+  const place = document.getElementById("marks");
+  place.hidden = !words.length;
+  place.querySelector("summary").textContent = `What was edited and imported on the way (${words.length})`;
+  place.querySelector("ol").replaceChildren(...words.map((each) => el("li", {}, each)));
 }
 
 function tellFailures(body) {
