@@ -111,8 +111,54 @@ def test_predictions_agree_with_the_surrogate() -> None:
     assert found.coverage > 0.8
 
 
+def test_a_slice_through_a_configuration_agrees_with_the_surrogate() -> None:
+    space, data, state = fitted(make_history(30))
+    theta = [np.array(state.metrics[metric.key].theta) for metric in data.metrics]
+    X, Y, Yvar = map(torch.as_tensor, (data.X, data.Y, data.Yvar))
+    model = SurrogateModel(X, Y, Yvar, theta, Layout.of(space))
+    along = [dimension.name for dimension in space.dimensions].index("learning_rate")
+    through = space.to_unit(data.X[3:4])
+
+    found = review.slice_metric(space, data, state, 0, along=along, through=through)
+
+    assert found is not None
+    V = np.tile(through, (review.STEPS, 1))
+    V[:, along] = found.coordinates
+    mean, variance = model.predict(torch.as_tensor(space.from_unit(V)))
+    scale = data.scales[0]
+    assert found.mean == pytest.approx(scale.restore(mean[0].numpy()), rel=1e-6)
+    high = scale.restore((mean[0] + review.TWO_SIDED * variance[0].sqrt()).numpy())
+    assert found.high == pytest.approx(high, rel=1e-4)
+
+
+def test_a_slice_is_the_average_over_what_was_tried_and_surer_than_its_parts() -> None:
+    space, data, state = fitted(make_history(30))
+    V = review._backgrounds(space, data.successes, 0)
+    parts = [review.slice_metric(space, data, state, 0, along=0, through=row[None]) for row in V]
+
+    found = review.slice_metric(space, data, state, 0, along=0)
+
+    assert found is not None
+    scale = data.scales[0]
+    means = [scale.standardise(part.mean) for part in parts if part is not None]
+    assert scale.standardise(found.mean) == pytest.approx(np.mean(means, axis=0), abs=1e-6)
+    widths = [part.high - part.low for part in parts if part is not None]
+    assert (found.high - found.low).mean() < np.mean(widths)
+
+
+def test_success_along_a_parameter_falls_where_it_fails() -> None:
+    space, data, state = fitted(failing_history())
+    along = [dimension.name for dimension in space.dimensions].index("filters")
+
+    found = review.slice_success(space, data, state.success, along=along)
+
+    assert found.mean[-1] < found.mean[0] - 0.2
+    assert ((found.mean > 0) & (found.mean < 1)).all()
+
+
 def test_without_a_fitted_model_there_is_no_prediction() -> None:
     space = Space(make_spec())
     data = build_data(space, make_history(30))
 
     assert review.predict_left_out(space, data, State.initial(1), 0) is None
+    assert review.slice_metric(space, data, State.initial(1), 0, along=0) is None

@@ -7,12 +7,19 @@ import io
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.api.caller import Caller, ok
 from tests.web.visitor import Visitor
+from tradeoff.engine import suggest
+from tradeoff.engine.state import State
+from tradeoff.service import failures
+from tradeoff.service import points as service_points
+from tradeoff.store import tables
+from tradeoff.store.database import Database
 
-SECTIONS = ("frontier", "history", "parallel", "importances", "failures", "model")
+SECTIONS = ("frontier", "history", "parallel", "importances", "slice", "failures", "model")
 PARAMETERS = [
     {"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}},
     {"name": "kind", "type": "categorical", "categorical_values": ["a", "b"]},
@@ -209,6 +216,104 @@ def test_importances_come_with_enough_successes(api: Caller, visitor: Visitor) -
     assert bars["gain"]["x"] > bars["gain"]["kind"]
     assert bars["cost"]["kind"] > bars["cost"]["x"]
     assert (body["method"], body["observations"]) == ("trees", 11)
+
+
+def fit(shared: Database, experiment: dict[str, Any]) -> None:
+    """Let the engine fit its models, as a worker does."""
+    with shared.transaction() as session:
+        stored = session.get_one(tables.Experiment, int(experiment["id"]))
+        points = service_points.load(session, stored, assignments=True)
+        history = failures.history(points, np.arange(len(points.ids)))
+        state = suggest.suggest(stored.spec, history, 1, State.initial(5)).state
+        stored.engine_state = state.to_json()
+
+
+def test_a_slice_has_the_model_with_its_band(
+    api: Caller, visitor: Visitor, shared: Database
+) -> None:
+    experiment = made(api, TWO)
+    good = [row(k / 12, "ab"[k % 2], gain=(k / 12) ** 2, cost=1 + k / 9) for k in range(12)]
+    report(api, experiment, [*good, row(0.95, "b"), row(0.97, "b"), row(0.99, "b")])
+    without = fetch(visitor, experiment, "slice", "?parameter=x")
+    assert not without["modelled"]
+    # The region of failures has lengthscales that suit most spaces.
+    assert states(without["figure"]) == ["observed", "observed", "model", "observed"]
+
+    fit(shared, experiment)
+    body = fetch(visitor, experiment, "slice", "?parameter=x")
+
+    assert body["modelled"]
+    assert states(body["figure"])[:4] == ["low", "high", "model", "observed"]
+    by_axis = {t["yaxis"]: t for t in body["figure"]["data"] if t["meta"]["state"] == "model"}
+    gain = by_axis["y2"]
+    assert body["figure"]["layout"]["yaxis2"]["title"]["text"] == "gain ↑"
+    assert gain["y"][0] == pytest.approx(0, abs=0.2)
+    assert gain["y"][-1] > gain["y"][0] + 0.5
+    kinds = fetch(visitor, experiment, "slice", "?parameter=kind")
+    levels = next(t for t in kinds["figure"]["data"] if t["meta"]["state"] == "model")
+    assert levels["x"] == ["a", "b"]
+    assert "error_y" in levels
+
+
+def test_a_slice_goes_through_a_configuration(
+    api: Caller, visitor: Visitor, shared: Database
+) -> None:
+    experiment = made(api, TWO)
+    report(
+        api,
+        experiment,
+        [row(k / 14, "ab"[k % 2], gain=k / 14 + k % 2, cost=1 + k / 9) for k in range(14)],
+    )
+    fit(shared, experiment)
+    ids = fetch(visitor, experiment, "frontier")["points"]["ids"]
+
+    curves = [
+        next(
+            t
+            for t in fetch(visitor, experiment, "slice", query)["figure"]["data"]
+            if t["meta"]["state"] == "model" and t["yaxis"] == "y2"
+        )["y"]
+        for query in ("?parameter=x", f"?parameter=x&through={ids[4]}", f"?through={ids[5]}")
+    ]
+
+    assert len({tuple(curve) for curve in curves}) == 3
+    path = f"/experiment/{experiment['id']}/figures/slice"
+    for bad in ("?parameter=nothing", "?through=x", "?through=999999999"):
+        assert visitor.get(path + bad).status_code == 400
+
+
+def test_a_slice_of_conditionals(api: Caller, visitor: Visitor) -> None:
+    experiment = made(
+        api,
+        TWO,
+        conditionals=[{"name": "net", "values": ["small", "large"]}],
+        parameters=[
+            {"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}},
+            {
+                "name": "depth",
+                "type": "int",
+                "bounds": {"min": 1, "max": 9},
+                "conditions": {"net": ["large"]},
+            },
+        ],
+    )
+    values = [{"name": "gain", "value": 1.0}, {"name": "cost", "value": 1.0}]
+    report(
+        api,
+        experiment,
+        [
+            {"assignments": {"net": "small", "x": 0.5}, "values": values},
+            {"assignments": {"net": "large", "x": 0.5, "depth": 4}, "failed": True},
+        ],
+    )
+
+    body = fetch(visitor, experiment, "slice", "?parameter=depth")
+
+    assert body["parameters"] == ["net", "depth", "x"]
+    # Of the first observation the parameter is switched off.
+    (panel,) = [t for t in body["figure"]["data"] if t["meta"]["state"] == "observed" and t["x"]]
+    assert panel["x"] == [4]
+    assert panel["y"] == [0]
 
 
 def test_the_data_are_a_table_that_no_spreadsheet_executes(api: Caller, visitor: Visitor) -> None:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.api.caller import Caller, ok
-from tests.web.test_results import bring, browser, fill, page, problems, report, show
+from tests.web.test_figures import fit
+from tests.web.test_results import (
+    bring,
+    browser,
+    click_point,
+    fill,
+    page,
+    problems,
+    query_of,
+    report,
+    show,
+    traces,
+)
+from tradeoff.store.database import Database
 
 __all__ = ["browser", "page", "problems"]
 
@@ -27,3 +40,54 @@ def test_edits_are_marked_in_the_history_and_told_in_words(
         "After 12 observations: threshold of gain set to 0.5"
     )
     expect(page.locator("#plot-history .textpoint")).to_have_text("1")
+
+
+def test_a_bar_is_clicked_and_its_parameter_looked_along(
+    page: Page, base_url: str, api: Caller, shared: Database
+) -> None:
+    experiment = fill(api)
+    fit(shared, experiment)
+    plot = show(page, base_url, experiment)
+    bars = bring(page, "importances")
+    chosen = page.locator("#slice-of [name=parameter]")
+    expect(page.locator("#plot-slice .main-svg").first).to_be_visible()
+    most = bars.evaluate("(element) => element.data[0].meta.parameters.at(-1)")
+    expect(chosen).to_have_value(most)
+
+    bars.scroll_into_view_if_needed()
+    at = bars.evaluate(
+        """(element) => {
+             const names = element.data[0].meta.parameters;
+             const boxes = [...element.querySelectorAll(".trace.bars")].flatMap((trace) =>
+               [...trace.querySelectorAll(".point path")].map((path, k) =>
+                 [path.getBoundingClientRect(), names[k]]));
+             const others = boxes.filter(([, name]) => name !== names.at(-1));
+             const [box, name] = others.sort(([a], [b]) => b.width - a.width)[0];
+             return { x: box.x + box.width / 2, y: box.y + box.height / 2, name };
+           }"""
+    )
+    page.mouse.move(at["x"], at["y"])
+    page.wait_for_timeout(150)
+    page.mouse.click(at["x"], at["y"])
+
+    other = at["name"]
+    expect(chosen).to_have_value(other)
+    assert query_of(page)["slice"] == [other]
+    lines = page.locator("#plot-slice")
+    assert len(traces(lines, "model")) == 3  # two metrics, and success
+
+    # By keyboard as well, and through what is chosen.
+    chosen.select_option("size")
+    expect(lines.locator(".xtitle").first).to_have_text("size")
+    through = page.locator("#slice-of [name=through]")
+    expect(through.locator("[value=picked]")).to_be_disabled()
+    picked = click_point(page, plot, "efficient")
+    expect(page.locator("#panel h3")).to_have_text(f"Observation {picked}")
+    average = traces(lines, "model")[0]["y"]
+    with page.expect_response(lambda answer: f"through={picked}" in answer.url):
+        through.select_option("picked")
+    page.wait_for_function(
+        "(before) => JSON.stringify(document.getElementById('plot-slice').data"
+        ".find((t) => t.meta?.state === 'model').y) !== before",
+        arg=str(average).replace(" ", ""),
+    )

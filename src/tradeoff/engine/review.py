@@ -14,6 +14,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,8 @@ MAX_ROWS = 500
 RESOLUTION = 21
 #: Observed configurations over which the map averages the parameters that it does not show.
 BACKGROUNDS = 8
+#: Points along a continuous axis of a slice.
+STEPS = 41
 #: As in `engine.feasibility`.
 NEWTON_STEPS, CONVERGED, LEAST_AMPLITUDE = 20, 1e-4, 1.5
 #: Half-width of a 95 % interval, in standard deviations.
@@ -80,6 +83,23 @@ class Prediction:
     coverage: float
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What a model says along one dimension, averaged over `through` [Friedman2001].
+
+    Attributes:
+        coordinates: `r`, along the dimension, in [0, 1].
+        mean: `r`, in the metric's own units; of success, its probability.
+        low: `r`, lower end of the 95 % interval of that mean; of success, the mean.
+        high: `r`, its upper end.
+    """
+
+    coordinates: Array
+    mean: Array
+    low: Array
+    high: Array
+
+
 def map_success(
     space: Space, data: Data, warm: WarmStart | None, *, first: int, second: int
 ) -> SuccessMap:
@@ -92,19 +112,15 @@ def map_success(
         first: index of the dimension to the right.
         second: index of the dimension upwards.
     """
-    kept = thin(data.X, np.zeros((len(data.X), 1)), limit=MAX_ROWS)
-    X, failed = data.X[kept], data.failed[kept]
-    lengths, amplitude = _lengths(space, warm)
-    weights, base = _mode(_matern(X / lengths, X / lengths), failed, amplitude)
+    latent = _latent(space, data, warm)
     across, along = _coordinates(space, first), _coordinates(space, second)
-    backgrounds = _backgrounds(space, X, first, second)
+    backgrounds = _backgrounds(space, data.X, first, second)
     total = np.zeros(len(across) * len(along))
     grid = np.stack(np.meshgrid(across, along), axis=-1).reshape(-1, 2)
     for row in backgrounds:
         V = np.tile(row, (len(grid), 1))
         V[:, [first, second]] = grid
-        k = _matern(space.from_unit(V) / lengths, X / lengths)
-        total += special.expit(amplitude**2 * (k @ weights) + base)
+        total += special.expit(latent(V))
     probability = (total / len(backgrounds)).reshape(len(along), len(across))
     return SuccessMap(across, along, probability)
 
@@ -150,6 +166,94 @@ def predict_left_out(space: Space, data: Data, state: State, column: int) -> Pre
     )
 
 
+def slice_metric(
+    space: Space,
+    data: Data,
+    state: State,
+    column: int,
+    *,
+    along: int,
+    through: Array | None = None,
+) -> Slice | None:
+    """What the model of a metric says along one dimension.
+
+    Args:
+        space: the search space.
+        data: what was seen.
+        state: what the engine remembers.
+        column: index among `data.metrics`.
+        along: index of the dimension.
+        through: `b x p` unit rows that say the other dimensions; without them the mean over some
+            that were tried.
+
+    Returns:
+        `None` when no model of this metric was fitted.
+    """
+    layout, metric = Layout.of(space), data.metrics[column]
+    warm = state.metrics.get(metric.key)
+    if warm is None or len(warm.theta) != layout.size + 1 or not len(data.Y):
+        return None
+    kept = thin(data.successes, data.Y, limit=MAX_ROWS)
+    lengths = np.exp(np.array(warm.theta)[layout.groups])
+    scaled = data.successes[kept] / lengths
+    y = data.Y[kept, column]
+    K = _matern(scaled, scaled)
+    K[np.diag_indices_from(K)] += np.exp(warm.theta[-1]) + data.Yvar[kept, column]
+    factor = linalg.cho_factor(K, lower=True)
+    ones = linalg.cho_solve(factor, np.ones(len(y)))
+    constant = (ones @ y) / (ones.sum() + 1.0)
+    weights = linalg.cho_solve(factor, y - constant)
+    V = _backgrounds(space, data.successes[kept], along) if through is None else through
+    coordinates = _coordinates(space, along, STEPS)
+    mean, variance = np.empty(len(coordinates)), np.empty(len(coordinates))
+    for step, coordinate in enumerate(coordinates):
+        here = V.copy()
+        here[:, along] = coordinate
+        Z = space.from_unit(here) / lengths
+        # The average of what is normal is normal: its covariances are averaged as well.
+        k = _matern(Z, scaled).mean(axis=0)
+        mean[step] = constant + k @ weights
+        variance[step] = _matern(Z, Z).mean() - k @ linalg.cho_solve(factor, k)
+    width = TWO_SIDED * np.sqrt(np.maximum(variance, 1e-10))
+    scale = data.scales[column]
+    ends = [scale.restore(mean + shift) for shift in (-width, 0 * width, width)]
+    return Slice(coordinates, ends[1], np.minimum(ends[0], ends[2]), np.maximum(ends[0], ends[2]))
+
+
+def slice_success(
+    space: Space,
+    data: Data,
+    warm: WarmStart | None,
+    *,
+    along: int,
+    through: Array | None = None,
+) -> Slice:
+    """The probability of success along one dimension; see `slice_metric` and `map_success`."""
+    latent = _latent(space, data, warm)
+    V = _backgrounds(space, data.X, along) if through is None else through
+    coordinates = _coordinates(space, along, STEPS)
+    mean = np.empty(len(coordinates))
+    for step, coordinate in enumerate(coordinates):
+        here = V.copy()
+        here[:, along] = coordinate
+        mean[step] = special.expit(latent(here)).mean()
+    return Slice(coordinates, mean, mean, mean)
+
+
+def _latent(space: Space, data: Data, warm: WarmStart | None) -> Callable[[Array], Array]:
+    """The latent function of success at unit rows."""
+    kept = thin(data.X, np.zeros((len(data.X), 1)), limit=MAX_ROWS)
+    X, failed = data.X[kept], data.failed[kept]
+    lengths, amplitude = _lengths(space, warm)
+    weights, base = _mode(_matern(X / lengths, X / lengths), failed, amplitude)
+
+    def latent(V: Array) -> Array:
+        k = _matern(space.from_unit(V) / lengths, X / lengths)
+        return np.asarray(amplitude**2 * (k @ weights) + base)
+
+    return latent
+
+
 def _lengths(space: Space, warm: WarmStart | None) -> tuple[Array, float]:
     """`D` lengthscales, and the amplitude of the latent function."""
     layout = Layout.of(space)
@@ -191,20 +295,19 @@ def _mode(correlation: Array, failed: Mask, amplitude: float) -> tuple[Array, fl
     return weights, base
 
 
-def _coordinates(space: Space, index: int) -> Array:
-    """Where the map is computed along a dimension: every choice, and every level if few."""
+def _coordinates(space: Space, index: int, steps: int = RESOLUTION) -> Array:
+    """Where a dimension is looked at: at every choice, and at every level if they are few."""
     dimension = space.dimensions[index]
     size = dimension.size
-    if dimension.kind == "real" or size > RESOLUTION:
-        return np.linspace(0.0, 1.0, RESOLUTION)
+    if dimension.kind == "real" or size > steps:
+        return np.linspace(0.0, 1.0, steps)
     return (np.arange(size) + 0.5) / size
 
 
-def _backgrounds(space: Space, X: Array, first: int, second: int) -> Array:
-    """Unit rows of observations, spread over the history, where both dimensions are switched on."""
+def _backgrounds(space: Space, X: Array, *shown: int) -> Array:
+    """Unit rows of observations, spread over the history, where all of `shown` is switched on."""
     V = space.to_unit(X)
-    active = space.active(V)
-    both = np.flatnonzero(active[:, first] & active[:, second])
-    rows = both if len(both) else np.arange(len(V))
+    on = np.flatnonzero(space.active(V)[:, list(shown)].all(axis=1))
+    rows = on if len(on) else np.arange(len(V))
     count = min(BACKGROUNDS, len(rows))
     return np.asarray(V[rows[np.linspace(0, len(rows) - 1, count).astype(int)]])

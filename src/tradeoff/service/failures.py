@@ -19,6 +19,7 @@ from tradeoff.service.points import Points
 from tradeoff.service.rules import Rule
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History, Observation
+from tradeoff.spec.values import Value
 from tradeoff.store import points as store_points
 from tradeoff.store import tables
 from tradeoff.store.database import Session
@@ -63,8 +64,8 @@ class SuccessGrid:
         probability: `len(y) x len(x)`.
     """
 
-    x: tuple[float | int | str, ...]
-    y: tuple[float | int | str, ...]
+    x: tuple[Value, ...]
+    y: tuple[Value, ...]
     probability: Array
 
 
@@ -120,10 +121,7 @@ def find(
     rows = telling[-NEWEST:]
     failed = points.failed[rows]
     chosen = [points.assignments[row] for row in rows]
-    axes = [
-        *(parallel.of_choices(each.name, each.values, chosen) for each in spec.conditionals),
-        *(parallel.of_parameter(each, chosen) for each in spec.parameters),
-    ]
+    axes = parallel.of_assignments(spec, chosen)
     gains = [rules.split_gain(axis, failed) for axis in axes]
     ranked = [axes[index] for index in np.argsort([-gain for gain in gains], kind="stable")]
     first, second = _pair(ranked, x, y)
@@ -205,11 +203,12 @@ def _grid(
     warm = None if state is None else state.success
     found = review.map_success(space, data, warm, first=first, second=second)
     return SuccessGrid(
-        x=_values(space.dimensions[first], found.first),
-        y=_values(space.dimensions[second], found.second),
+        x=values_at(space.dimensions[first], found.first),
+        y=values_at(space.dimensions[second], found.second),
         probability=found.probability,
     )
 
 
-def _values(dimension: Dimension, coordinates: Array) -> tuple[float | int | str, ...]:
+def values_at(dimension: Dimension, coordinates: Array) -> tuple[Value, ...]:
+    """The values of a parameter at coordinates in [0, 1]."""
     return tuple(decode_value(dimension, float(v)) for v in coordinates)

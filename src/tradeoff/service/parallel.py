@@ -68,8 +68,7 @@ def lines(points: Points, spec: ExperimentSpec, *, most: int = MOST_LINES) -> Li
     rows = sample(states, most)
     chosen = [points.assignments[row] for row in rows]
     axes = [
-        *(of_choices(each.name, each.values, chosen) for each in spec.conditionals),
-        *(of_parameter(each, chosen) for each in spec.parameters),
+        *of_assignments(spec, chosen),
         *(
             Axis(metric.key, "metric", (), False, metric.sign, points.values[rows, index])
             for index, metric in enumerate(points.metrics)
@@ -95,6 +94,14 @@ def sample(states: npt.NDArray[np.str_], most: int) -> npt.NDArray[np.intp]:
     kept = _spread(np.flatnonzero(states == service_points.EFFICIENT), most)
     others = _spread(np.flatnonzero(states != service_points.EFFICIENT), most - len(kept))
     return np.sort(np.concatenate([kept, others]))
+
+
+def of_assignments(spec: ExperimentSpec, chosen: Sequence[Mapping[str, Value]]) -> list[Axis]:
+    """An axis for each conditional and each parameter of these assignments."""
+    return [
+        *(of_choices(each.name, each.values, chosen) for each in spec.conditionals),
+        *(of_parameter(each, chosen) for each in spec.parameters),
+    ]
 
 
 def of_parameter(parameter: Parameter, chosen: Sequence[Mapping[str, Value]]) -> Axis:

@@ -71,6 +71,7 @@ PAGES = (
     Page("GET", EXPERIMENT + "/figures/parallel", figures.lines),
     Page("GET", EXPERIMENT + "/figures/failures", figures.failure_region),
     Page("GET", EXPERIMENT + "/figures/importances", figures.importances),
+    Page("GET", EXPERIMENT + "/figures/slice", figures.along),
     Page("GET", EXPERIMENT + "/figures/model", figures.model),
     Page("GET", EXPERIMENT + "/figures/data.csv", figures.table),
     Page("GET", EXPERIMENT + "/choices", choosing.show),

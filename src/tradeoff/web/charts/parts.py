@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tradeoff.service.parallel import Axis
 from tradeoff.service.points import Points
 from tradeoff.spec.metrics import Metric
 
@@ -49,6 +50,8 @@ STRIP = 0.05
 LOG = {"type": "log", "exponentformat": "power"}
 #: What is drawn on the ground of the page, in its colour.
 GROUND = "#ffffff"
+#: Panels in one row.
+MOST_BESIDE = 3
 #: Digits of what is drawn: more than a screen shows.
 DIGITS = 7
 
@@ -199,6 +202,38 @@ def threshold_line(metric: Metric, side: str, number: str) -> dict[str, Any]:
     }
 
 
+def panel(index: int, count: int) -> tuple[list[float], list[float]]:
+    """The domains of one of `count` panels, `MOST_BESIDE` in a row: across, and upwards."""
+    columns = min(count, MOST_BESIDE) or 1
+    rows = -(-count // columns) or 1
+    width, height = 1 / columns, 1 / rows
+    left, top = index % columns * width, 1 - index // columns * height
+    across = [left + (0.08 * width if index % columns else 0), left + width]
+    return across, [max(top - height + 0.2 / rows * (rows > 1), 0), top]
+
+
+def panels_of(count: int) -> dict[str, Any]:
+    """The height of so many panels, and the width that they need."""
+    columns = min(count, MOST_BESIDE) or 1
+    return {"height": 60 + 380 * (-(-count // columns) or 1), "meta": {"min_width": 330 * columns}}
+
+
+def parameter_axis(axis: Axis) -> dict[str, Any]:
+    """The axis of a parameter."""
+    found = plain_axis(text(axis.name))
+    if axis.levels:
+        return found | {"type": "category", "categoryarray": [text(each) for each in axis.levels]}
+    return found | LOG if axis.log else found
+
+
+def along(axis: Axis, rows: npt.NDArray[np.intp]) -> list[Any]:
+    """Values of a parameter, choices by name; `None` where it is switched off."""
+    values = axis.values[rows].tolist()
+    if axis.levels:
+        return [None if math.isnan(v) else text(axis.levels[int(v)]) for v in values]
+    return [None if math.isnan(v) else rounded(v) for v in values]
+
+
 def numbers(values: Array) -> list[float | None]:
     """For JSON: no more digits than are seen, and `None` for what is no number."""
     return [
@@ -207,5 +242,5 @@ def numbers(values: Array) -> list[float | None]:
 
 
 def rounded(value: float) -> float:
-    """The axis of a metric, with its direction in the title."""
+    """For JSON: no more digits than are seen."""
     return float(f"{value:.{DIGITS}g}")

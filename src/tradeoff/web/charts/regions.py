@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tradeoff.service.failures import Failures
-from tradeoff.service.parallel import Axis
 from tradeoff.spec.metrics import Metric
 from tradeoff.web.charts.parts import (
     COLOURS,
     GROUND,
-    LOG,
     Figure,
+    along,
     layout_of,
     numbers,
+    panel,
+    panels_of,
+    parameter_axis,
     plain_axis,
     rounded,
     text,
@@ -26,8 +26,6 @@ from tradeoff.web.charts.parts import (
 
 #: More points than this are drawn smaller.
 MANY = 300
-#: Panels of metrics in one row.
-MOST_BESIDE = 3
 
 
 def failures(region: Failures) -> Figure:
@@ -58,8 +56,8 @@ def failures(region: Failures) -> Figure:
                 "mode": "markers",
                 "name": f"failed ({len(rows)})" if failed else f"succeeded ({len(rows)})",
                 "meta": {"state": "failed" if failed else "succeeded"},
-                "x": _shown(x, rows),
-                "y": _shown(y, rows) if y is not None else [0] * len(rows),
+                "x": along(x, rows),
+                "y": along(y, rows) if y is not None else [0] * len(rows),
                 "customdata": region.ids[rows].tolist(),
                 "marker": {
                     "symbol": "x" if failed else "circle",
@@ -71,8 +69,8 @@ def failures(region: Failures) -> Figure:
             }
         )
     layout = layout_of(uirevision=f"failures|{x.name}|{y.name if y is not None else ''}")
-    layout["xaxis"] = _parameter_axis(x)
-    layout["yaxis"] = _parameter_axis(y) if y is not None else {"visible": False}
+    layout["xaxis"] = parameter_axis(x)
+    layout["yaxis"] = parameter_axis(y) if y is not None else {"visible": False}
     layout["yaxis"]["automargin"] = True
     return {"data": data, "layout": layout}
 
@@ -92,6 +90,7 @@ def importances(shares: Mapping[str, Mapping[str, float]]) -> Figure:
             "type": "bar",
             "orientation": "h",
             "name": text(target),
+            "meta": {"parameters": ranked},
             "y": [text(name) for name in ranked],
             "x": [rounded(each.get(name, 0.0)) for name in ranked],
             "marker": {
@@ -122,9 +121,6 @@ def model(predictions: Mapping[str, Any], metrics: Sequence[Metric]) -> Figure:
     shown = [metric for metric in metrics if metric.key in predictions]
     layout = layout_of(showlegend=False, uirevision="model")
     data: list[dict[str, Any]] = []
-    columns = min(len(shown), MOST_BESIDE) or 1
-    rows = -(-len(shown) // columns) or 1
-    width, height = 1 / columns, 1 / rows
     for index, metric in enumerate(shown):
         found, ids = predictions[metric.key]
         name = "" if index == 0 else str(index + 1)
@@ -165,31 +161,13 @@ def model(predictions: Mapping[str, Any], metrics: Sequence[Metric]) -> Figure:
             }
         )
         label = text(metric.key or "value")
-        left = index % columns * width
-        top = 1 - index // columns * height
+        across, upwards = panel(index, len(shown))
         layout[f"xaxis{name}"] = plain_axis(f"{label}, observed") | {
-            "domain": [left + (0.08 * width if index % columns else 0), left + width],
+            "domain": across,
             "anchor": f"y{name}",
         }
         layout[f"yaxis{name}"] = plain_axis(f"{label}, predicted") | {
-            "domain": [max(top - height + 0.2 / rows * (rows > 1), 0), top],
+            "domain": upwards,
             "anchor": f"x{name}",
         }
-    layout["height"] = 60 + 380 * rows
-    layout["meta"] = {"min_width": 330 * columns}
-    return {"data": data, "layout": layout}
-
-
-def _parameter_axis(axis: Axis) -> dict[str, Any]:
-    found = plain_axis(text(axis.name))
-    if axis.levels:
-        return found | {"type": "category", "categoryarray": [text(each) for each in axis.levels]}
-    return found | LOG if axis.log else found
-
-
-def _shown(axis: Axis, rows: npt.NDArray[np.intp]) -> list[Any]:
-    """Values of an axis, choices by name; `None` where it is switched off."""
-    values = axis.values[rows].tolist()
-    if axis.levels:
-        return [None if math.isnan(v) else text(axis.levels[int(v)]) for v in values]
-    return [None if math.isnan(v) else rounded(v) for v in values]
+    return {"data": data, "layout": layout | panels_of(len(shown))}

@@ -10,9 +10,9 @@ from tradeoff.service import choice, experiments
 from tradeoff.service import observations as service_observations
 from tradeoff.service.choice import Choice
 from tradeoff.store import observations
-from tradeoff.web.pages.figures import as_data
+from tradeoff.web.pages.figures import as_data, number
 from tradeoff.web.routing import Answer
-from tradeoff.web.visit import NUMBER, Visit
+from tradeoff.web.visit import Visit
 
 #: So many observations are compared at once.
 MOST_COMPARED = 50
@@ -20,7 +20,7 @@ MOST_COMPARED = 50
 
 def show(visit: Visit) -> Answer:
     """Some observations, `id` by `id`, with their deltas to the observation `baseline`."""
-    ids = [_id(text, "id") for text in visit.query.texts("id")]
+    ids = [number(text, "id") for text in visit.query.texts("id")]
     if len(ids) > MOST_COMPARED:
         raise BadInput(f"id: at most {MOST_COMPARED} are compared at once")
     base = visit.query.text("baseline")
@@ -28,7 +28,7 @@ def show(visit: Visit) -> Answer:
         visit.session,
         visit.experiment,
         ids,
-        baseline=_id(base, "baseline") if base else None,
+        baseline=number(base, "baseline") if base else None,
     )
     return as_data({"choices": [_describe(each) for each in found]})
 
@@ -58,12 +58,6 @@ def mark_failure(visit: Visit) -> Answer:
         visit.session, visit.experiment, row, {"failed": True, "failure_kind": kind}
     )
     return as_data({"saved": True})
-
-
-def _id(text: str, name: str) -> int:
-    if not NUMBER.fullmatch(text):
-        raise BadInput(f"{name}: must be the number of an observation, not {text[:50]!r}")
-    return int(text)
 
 
 def _describe(found: Choice) -> dict[str, Any]:

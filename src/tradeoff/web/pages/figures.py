@@ -28,10 +28,10 @@ from tradeoff.web import told
 from tradeoff.web.charts import frontier as frontier_chart
 from tradeoff.web.charts import history as history_chart
 from tradeoff.web.charts import parallel as parallel_chart
-from tradeoff.web.charts import regions
+from tradeoff.web.charts import regions, slices
 from tradeoff.web.charts.parts import Figure, Words, numbers
 from tradeoff.web.routing import Answer, Data
-from tradeoff.web.visit import Visit
+from tradeoff.web.visit import NUMBER, Visit
 
 #: So many open suggestions are drawn where they are expected.
 MOST_OPEN = 50
@@ -151,6 +151,29 @@ def importances(visit: Visit) -> Answer:
     )
 
 
+def along(visit: Visit) -> Answer:
+    """What the models say along one parameter; through the observation `through`, if given."""
+    points = service_points.load(visit.session, visit.experiment, assignments=True)
+    spec = visit.experiment.spec
+    names = [each.name for each in spec.conditionals]
+    names += [each.name for each in spec.parameters]
+    given = visit.query.text("through")
+    found = predictions.along(
+        visit.experiment,
+        points,
+        visit.query.text("parameter") or names[0],
+        through=number(given, "through") if given else None,
+    )
+    return as_data(
+        {
+            "figure": slices.slices(found, points) if len(found.rows) else None,
+            "parameters": names,
+            "parameter": found.axis.name,
+            "modelled": bool(found.metrics),
+        }
+    )
+
+
 def failure_region(visit: Visit) -> Answer:
     """Where it fails."""
     points = service_points.load(visit.session, visit.experiment, assignments=True)
@@ -256,6 +279,17 @@ def _expected(visit: Visit) -> list[Mapping[str, Mapping[str, float]]]:
     rows = store_points.list_open(visit.session, visit.experiment.id, limit=MOST_OPEN)
     explained = [row.explanation or {} for row in rows]
     return [each["metrics"] for each in explained if each.get("metrics")]
+
+
+def number(text: str, name: str) -> int:
+    """The number of an observation, out of a query.
+
+    Raises:
+        BadInput: when it is none.
+    """
+    if not NUMBER.fullmatch(text):
+        raise BadInput(f"{name}: must be the number of an observation, not {text[:50]!r}")
+    return int(text)
 
 
 def _ranges(visit: Visit) -> Sequence[selection.Range]:

@@ -149,6 +149,7 @@ function choose(id) {
   keepView();
   markAll();
   showPanel();
+  followPick();
 }
 
 function shortlist(id, listed) {

@@ -21,6 +21,9 @@ const sections = {
       await show("importances", body.figure);
       say("importances", body.reason ? `${body.reason}.` :
         `By ${body.method === "model" ? "the models" : "trees, until a worker has asked the models"}, from ${body.observations} observations.`);
+      // The parameter that matters most stands at the top, last in the figure.
+      slice.most = body.figure?.data[0]?.meta.parameters.at(-1) ?? null;
+      await loadSlice();
     },
   },
   failures: {
@@ -49,6 +52,44 @@ const sections = {
     },
   },
 };
+
+// Along one parameter, below the importances.
+
+const slice = { most: null };
+
+async function loadSlice() {
+  const form = document.getElementById("slice-of");
+  const query = new URLSearchParams();
+  const parameter = view.slice ?? slice.most;
+  if (parameter) query.set("parameter", parameter);
+  const { through } = form.elements;
+  through.querySelector("[value=picked]").disabled = !view.pick;
+  if (!view.pick) through.value = "";
+  if (through.value) query.set("through", view.pick);
+  const body = await ask("figures/slice", query);
+  form.elements.parameter.replaceChildren(...body.parameters.map((name) => el("option", { value: name, selected: name === body.parameter }, name)));
+  document.getElementById("slice").hidden = !body.figure;
+  await show("slice", body.figure);
+  say("slice", body.modelled ? "" : "No model was fitted yet: these are the observations alone.");
+}
+
+async function sliceAlong(parameter) {
+  view.slice = parameter;
+  keepView();
+  try {
+    await loadSlice();
+  } catch (error) {
+    say("slice", `This figure could not be had: ${error.message}`);
+  }
+}
+
+/** The slice through the chosen configuration follows the choice. */
+function followPick() {
+  const { through } = document.getElementById("slice-of").elements;
+  const wasThrough = through.value;
+  through.querySelector("[value=picked]").disabled = !view.pick;
+  if (wasThrough && sections.importances.seen) sliceAlong(view.slice);
+}
 
 function percent(share) {
   return `${Math.round(100 * share)} %`;
@@ -179,6 +220,8 @@ function listen(element) {
   if (element.dataset.listening) return;
   element.dataset.listening = "yes";
   element.on("plotly_click", (event) => {
+    const [bar] = event.points;
+    if (bar.data.meta?.parameters) { sliceAlong(bar.data.meta.parameters[bar.pointNumber]); return; }
     const point = event.points.find((each) => each.customdata !== undefined);
     if (point) choose(Number(point.customdata));
   });
@@ -224,6 +267,7 @@ document.getElementById("pair").addEventListener("change", (event) => {
   for (const side of ["x", "y"]) sections.failures[side] = form.elements[side].value;
   run("failures");
 });
+document.getElementById("slice-of").addEventListener("change", (event) => sliceAlong(event.target.form.elements.parameter.value));
 document.getElementById("unbrush").addEventListener("click", () => brush([]));
 document.addEventListener("click", (event) => {
   const name = event.target.closest("[data-image]")?.dataset.image;

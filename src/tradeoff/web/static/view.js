@@ -1,5 +1,5 @@
 // What somebody looks at, kept in the address so that it can be sent: axes, the chosen observation,
-// the shortlist, its baseline, and what was brushed.
+// the shortlist, its baseline, what was brushed, and the parameter that is looked along.
 "use strict";
 
 const view = (() => {
@@ -17,14 +17,14 @@ const view = (() => {
     x: query.get("x"), y: query.get("y"), log: new Set(query.getAll("log")),
     pick: number(query.get("pick")), base: number(query.get("base")),
     short: (query.get("short") ?? "").split(",").map(number).filter(Boolean).slice(0, 20),
-    ranges: ranges(),
+    ranges: ranges(), slice: query.get("slice"),
   };
 })();
 
 /** Write the view into the address. */
 function keepView() {
   const query = new URLSearchParams();
-  for (const name of ["x", "y", "pick", "base"]) if (view[name]) query.set(name, view[name]);
+  for (const name of ["x", "y", "pick", "base", "slice"]) if (view[name]) query.set(name, view[name]);
   for (const name of view.log) query.append("log", name);
   if (view.short.length) query.set("short", view.short.join(","));
   if (view.ranges.length) query.set("ranges", JSON.stringify(view.ranges));
