@@ -14,8 +14,9 @@ import pytest
 
 from tests.conftest import LiveServer
 from tradeoff import Client
-from tradeoff.cli import moving, tables
-from tradeoff.cli.columns import Column, TableError, understand
+from tradeoff.cli import moving
+from tradeoff.spec import sheets
+from tradeoff.spec.columns import Column, TableError, understand
 
 #: As SigOpt's dashboard wrote it: the newest first, a space before what could be a formula.
 SIGOPT = """\
@@ -102,13 +103,13 @@ def test_columns_that_are_not_understood(
 
 
 def read(text: str, experiment: dict[str, Any] = EXPERIMENT, **options: Any) -> list[Any]:
-    table = tables.parse(
+    table = sheets.parse(
         text.encode(),
         {},
         parameters=[p["name"] for p in experiment["parameters"]],
         metrics=[m["name"] for m in experiment["metrics"]],
     )
-    return [tables.observe(row, experiment, table.mark, **options) for row in table.rows]
+    return [sheets.observe(row, experiment, table.mark, **options) for row in table.rows]
 
 
 def test_rows_become_observations_the_oldest_first() -> None:
@@ -183,9 +184,9 @@ def test_rows_that_do_not_fit(text: str, told: str) -> None:
 
 
 def test_an_experiment_is_worked_out_from_a_table() -> None:
-    table = tables.parse(SIGOPT.encode(), {})
+    table = sheets.parse(SIGOPT.encode(), {})
 
-    assert tables.define(table, name="n", minimize=["inference_time"]) == {
+    assert sheets.define(table, name="n", minimize=["inference_time"]) == {
         "name": "n",
         "parameters": [
             {"name": "act", "type": "categorical", "categorical_values": ["relu", "tanh"]},
@@ -199,28 +200,28 @@ def test_an_experiment_is_worked_out_from_a_table() -> None:
         "observation_budget": 6,
     }
     with pytest.raises(TableError, match="--minimize speed: there are accuracy"):
-        tables.define(table, name="n", minimize=["speed"])
-    flat = tables.parse(b"parameter-x,value\n1,2\n1,3\n", {})
+        sheets.define(table, name="n", minimize=["speed"])
+    flat = sheets.parse(b"parameter-x,value\n1,2\n1,3\n", {})
     with pytest.raises(TableError, match="x has one value everywhere: give the experiment with"):
-        tables.define(flat, name="n", minimize=[])
+        sheets.define(flat, name="n", minimize=[])
 
 
 TASKS = "x,value,task_name,task_cost\n0.5,1,cheap,0.1\n0.7,2,full,1\n"
 
 
 def test_tasks_are_kept_apart() -> None:
-    table = tables.parse(TASKS.encode(), {"x": "parameter:x"})
-    worked_out = tables.define(table, name="n", minimize=[])
+    table = sheets.parse(TASKS.encode(), {"x": "parameter:x"})
+    worked_out = sheets.define(table, name="n", minimize=[])
     without = {key: value for key, value in worked_out.items() if key != "tasks"}
 
     cheap, full = table.rows
 
     assert worked_out["tasks"] == [{"name": "cheap", "cost": 0.1}, {"name": "full", "cost": 1}]
-    observed = [tables.observe(row, worked_out, "") for row in table.rows]
+    observed = [sheets.observe(row, worked_out, "") for row in table.rows]
     assert [each and each["task"] for each in observed] == ["cheap", "full"]
-    assert "task" not in (tables.observe(full, without, "") or {})
+    assert "task" not in (sheets.observe(full, without, "") or {})
     with pytest.raises(TableError, match="line 2: has the task 'cheap', and the experiment has no"):
-        tables.observe(cheap, without, "")
+        sheets.observe(cheap, without, "")
 
 
 def test_formulas_become_text_and_come_back() -> None:
@@ -237,12 +238,12 @@ def test_formulas_become_text_and_come_back() -> None:
         "id": "1",
     }
 
-    text = tables.write(experiment, [observation])
+    text = sheets.write(experiment, [observation])
 
     assert text.splitlines()[1].startswith(" -a,-1.5,")
     assert ", @me," in text
-    table = tables.parse(text.encode(), {})
-    body = tables.observe(table.rows[0], experiment, table.mark)
+    table = sheets.parse(text.encode(), {})
+    body = sheets.observe(table.rows[0], experiment, table.mark)
     assert body is not None
     assert body["assignments"] == {"=x": "-a"}
     assert body["metadata"]["who"] == "@me"

@@ -13,11 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from tradeoff import Client
-from tradeoff.cli import tables
-from tradeoff.cli.columns import TableError
 from tradeoff.cli.frame import DataDir, Url, fail, open_client, print_json
 from tradeoff.client import errors as client_errors
-from tradeoff.spec.history import ORIGIN
+from tradeoff.spec import sheets
+from tradeoff.spec.columns import ORIGIN, TableError
 
 #: So many observations go in one request: each is stored as a whole or not at all.
 BATCH = 500
@@ -122,7 +121,7 @@ def export(
     if json:
         print_json({"experiment": described, "observations": found})
     else:
-        sys.stdout.write(tables.write(described, found))
+        sys.stdout.write(sheets.write(described, found))
 
 
 # --- The import, step by step --------------------------------------------------------------------
@@ -154,14 +153,14 @@ def _import(
         bodies = _reports(exported["observations"], mark)
     else:
         parameters, metrics = _names(described)
-        table = tables.parse(raw, said, parameters=parameters, metrics=metrics)
+        table = sheets.parse(raw, said, parameters=parameters, metrics=metrics)
         if described is None:
-            described = tables.define(table, name=name or file.stem, minimize=minimize)
+            described = sheets.define(table, name=name or file.stem, minimize=minimize)
         mark = table.mark
         bodies = [
             (f"line {row.line}", body)
             for row in table.rows
-            if (body := tables.observe(row, described, mark, empty_as_failed=empty_as_failed))
+            if (body := sheets.observe(row, described, mark, empty_as_failed=empty_as_failed))
         ]
     done: Body = {"experiment": experiment, "rows": len(bodies), "dry_run": dry_run}
     if experiment is None and dry_run:

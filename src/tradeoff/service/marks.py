@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tradeoff.service.points import Points
+from tradeoff.spec.columns import ORIGIN
 from tradeoff.spec.differences import Difference
-from tradeoff.spec.history import ORIGIN
 from tradeoff.store import edits, tables
 from tradeoff.store.database import Session
 

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 from tradeoff.spec.values import Value
 
-#: Under this key of the metadata an imported observation says where it comes from.
-ORIGIN = "imported_id"
-
 
 @dataclass(frozen=True, slots=True)
 class Observation:

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tradeoff.cli.columns import Column, TableError, understand
-from tradeoff.spec.history import ORIGIN
+from tradeoff.spec.columns import ORIGIN, Column, TableError, understand
 
 YES = frozenset({"true", "yes", "1", "1.0", "failed"})
 NO = frozenset({"false", "no", "0", "0.0", "", "completed", "active"})

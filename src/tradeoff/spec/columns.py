@@ -11,6 +11,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+#: Under this key of the metadata an imported observation says where it comes from.
+ORIGIN = "imported_id"
+
 Kind = Literal[
     "parameter", "value", "stddev", "metadata", "failed", "failure_kind", "status", "created",
     "task", "task_cost", "id", "ignore",
