@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from tests.api.caller import Caller
 from tests.builders import make_account
 from tests.conftest import _administer, _url_of
 from tests.serving import serve
+from tests.web.browsing import Watched, run_chromium
 from tests.web.visitor import OPENED, Visitor
 from tradeoff.config import Settings
 from tradeoff.server import create_app
@@ -97,3 +99,21 @@ def reader(api: Caller, base_url: str, shared: databases.Database) -> Visitor:
 def admin(api: Caller, base_url: str, shared: databases.Database) -> Visitor:
     """Somebody of `api`'s client who may do everything, signed in."""
     return Visitor(base_url).sign_in(token_of(shared, api, "admin"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium for the tests of one module."""
+    with run_chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def watched(browser: Browser, base_url: str) -> Iterator[Watched]:
+    """A page of it that nobody is signed in on, watched for what must not happen."""
+    context = browser.new_context()
+    context.set_default_timeout(15_000)
+    found = Watched(context.new_page(), base_url)
+    yield found
+    found.check()
+    context.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,12 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.api.caller import Caller, ok, path_of
-from tests.web.browsing import Watched, overflow, run_chromium
+from tests.web.browsing import Watched, overflow
 from tests.web.conftest import token_of
 from tradeoff.service import access, accounts, sign_in, tags
 from tradeoff.store.database import Database
 
 AXE = "axe-core@4.14.1"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with run_chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def watched(browser: Browser, base_url: str) -> Iterator[Watched]:
-    context = browser.new_context()
-    context.set_default_timeout(15_000)
-    found = Watched(context.new_page(), base_url)
-    yield found
-    found.check()
-    context.close()
 
 
 def test_signing_in_and_out_by_keyboard(api: Caller, watched: Watched) -> None:

@@ -39,6 +39,8 @@ PAGES = (
     Page("POST", "/experiments/archive", experiments.archive, "writer", whole_client=True),
     Page("POST", "/experiments/compare", compare.choose, whole_client=True),
     Page("GET", "/compare", compare.show, whole_client=True),
+    Page("GET", "/compare/figures", compare.figures, whole_client=True),
+    Page("GET", "/compare.csv", compare.download, whole_client=True),
     Page("GET", "/projects", others.show_projects, whole_client=True),
     Page("GET", "/run/{run}", others.show_run),
     Page("GET", "/tokens/info", others.show_token),

@@ -15,7 +15,7 @@ from tradeoff.spec import filters
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store import filtering, paging, tables
 from tradeoff.store import observations as stored
-from tradeoff.web import inputs
+from tradeoff.web import inputs, sheets
 from tradeoff.web.pages import experiment
 from tradeoff.web.routing import Answer, Data, Html, Redirect
 from tradeoff.web.visit import NUMBER, Form, Visit
@@ -23,8 +23,6 @@ from tradeoff.web.visit import NUMBER, Form, Visit
 PAGE_ROWS = 50
 #: Read at once for a file.
 FILE_ROWS = 2_000
-#: A spreadsheet takes a cell that begins so for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +118,11 @@ def download(visit: Visit) -> Answer:
     spec = visit.experiment.spec
     file = io.StringIO()
     writer = csv.writer(file)
-    writer.writerow(_plain(name) for name in _columns(spec))
+    writer.writerow(sheets.plain(_columns(spec)))
     after, more = None, True
     while more:
         page = _fetch(visit, choice, limit=FILE_ROWS, after=after, count=0)
-        writer.writerows([_plain(cell) for cell in _cells(row, spec)] for row in page.rows)
+        writer.writerows(sheets.plain(_cells(row, spec)) for row in page.rows)
         more, after = len(page.rows) == FILE_ROWS, page.after
         more = more and after is not None
         visit.session.expunge_all()
@@ -148,11 +146,6 @@ def _cells(row: tables.Observation, spec: ExperimentSpec) -> Iterator[Any]:
         yield from (entry.get("value"), entry.get("value_stddev"))
     yield from (row.assignments.get(name) for name in parameter_names(spec))
     yield inputs.write_metadata(row.metadata_).replace("\n", "; ")
-
-
-def _plain(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def parameter_names(spec: ExperimentSpec) -> list[str]:
