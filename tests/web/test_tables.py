@@ -8,8 +8,10 @@ import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.api.caller import ASSIGNMENTS, Caller, ok, path_of, values
+from tests.web.browsing import Watched, overflow
 from tests.web.visitor import Visitor
 from tradeoff.web.pages.observations import PAGE_ROWS
 
@@ -248,3 +250,146 @@ def test_conditional_parameters_have_a_form(api: Caller, visitor: Visitor) -> No
     (made,) = ok(api.get(f"{path_of(experiment)}/observations"))["data"]
     assert made["assignments"] == {"layers": "one", "a": 2}
     assert ids(visitor.page(table(experiment), filter="layers = one")) == [int(made["id"])]
+
+
+def heads(page: str) -> list[str]:
+    """The headings of the table."""
+    found = re.search(r'<table class="data">\s*<thead>(.*?)</thead>', page, re.DOTALL)
+    assert found is not None
+    plain = (re.sub(r"<[^>]*>|&nbsp;", " ", each) for each in found[1].split("</th>")[:-1])
+    return [" ".join(each.split()) for each in plain]
+
+
+def test_columns_are_chosen_in_the_address_and_every_link_keeps_them(
+    api: Caller, visitor: Visitor
+) -> None:
+    experiment = api.experiment()
+    rows = [{"assignments": ASSIGNMENTS, "values": values(k / 100)} for k in range(PAGE_ROWS + 1)]
+    ok(api.post(f"{path_of(experiment)}/observations/batch", {"observations": rows}))
+    path = table(experiment)
+
+    everything = visitor.page(path)
+    some = visitor.page(
+        f"{path}?column=value-ms&column=parameter-act&column=nonsense&sort=value-ms"
+    )
+
+    assert heads(everything)[1:5] == ["Id ▼", "Outcome", "accuracy ↑", "ms ↓"]
+    assert len(heads(everything)) == 10
+    assert heads(some) == ["Choose", "Id", "ms ↓ ▼", "act"]
+    assert "Columns <small>2 of 8</small>" in some
+    kept = "column=value-ms&amp;column=parameter-act"
+    for link in (r'rel="next" href="([^"]+)"', r'<th scope="col" class=""[^>]*><a href="([^"]+)"'):
+        found = re.search(link, some)
+        assert found is not None
+        assert kept in found[1]
+        assert heads(visitor.page(found[1].replace("&amp;", "&")))[1:3] in (
+            ["Id", "ms ↓ ▼"],
+            ["Id", "ms ↓"],
+        )
+    assert f'action="{path}"' in some
+    assert some.count('type="checkbox" name="column"') == 8
+    assert len(re.findall(r'name="column" value="[^"]*" checked', some)) == 2
+    back = visitor.done(f"{path}/act", act="delete", observation="", column="value-ms")
+    assert back == f"{path}?column=value-ms"
+
+
+def test_all_columns_chosen_say_nothing_in_the_address(api: Caller, visitor: Visitor) -> None:
+    experiment = api.single()
+    api.observe(path_of(experiment), assignments={"x": 0.5}, value=1)
+
+    page = visitor.page(
+        f"{table(experiment)}?column=outcome&column=value&column=parameter-x&column=notes"
+        "&column=timestamp"
+    )
+
+    assert "column=" not in page
+    assert len(heads(page)) == 7
+
+
+def test_observations_side_by_side(api: Caller, visitor: Visitor) -> None:
+    experiment = api.experiment()
+    first = observe(api, experiment, 0.5, metadata={"node": "gpu-1", "epochs": 3})
+    second = observe(api, experiment, 0.75, metadata={"node": "gpu-2", "epochs": 3})
+    path = table(experiment)
+    other_act = {**ASSIGNMENTS, "act": "tanh"}
+    third = fail(api, experiment, assignments=other_act, metadata={"epochs": 3})
+
+    led = visitor.done(f"{path}/compare", observation=[first, second, third])
+
+    assert led == f"{path}/compare?observation={first}&observation={second}&observation={third}"
+    text = visitor.text(led)
+    assert "accuracy\xa0 ↑ 0.5 0.75 +0.25 ▲ better –" in text
+    assert "ms\xa0 ↓ 2 2 –" in text
+    assert "act differs relu relu tanh" in text
+    assert "lr 0.1 0.1 0.1" in text
+    assert "Note node differs gpu-1 gpu-2" in text
+    other_base = visitor.text(f"{led}&base={second}&only=differing")
+    assert "0.5 -0.25 ▼ worse 0.75" in other_base
+    assert "lr" not in other_base.split("side by side")[1]
+    assert "epochs" not in other_base
+
+
+@pytest.mark.parametrize("query", ["", "&observation={0}", "&observation={1}&base=9", "&base=x"])
+def test_what_observations_are_not_compared(api: Caller, visitor: Visitor, query: str) -> None:
+    mine, another = api.experiment(), api.experiment()
+    one, two, foreign = observe(api, mine, 0.5), observe(api, mine, 0.6), observe(api, another, 1)
+    path = f"{table(mine)}/compare?observation={one}"
+
+    assert visitor.get(path + query.format(one, two)).status_code in (400, 404)
+    assert visitor.get(f"{path}&observation={foreign}").status_code == 404
+    assert visitor.post(f"{table(mine)}/compare", observation=[foreign]).status_code == 404
+
+
+def test_whoever_may_only_read_compares_and_changes_nothing(api: Caller, reader: Visitor) -> None:
+    experiment = api.experiment()
+    one, two = observe(api, experiment, 0.5), observe(api, experiment, 0.6)
+
+    page = reader.page(table(experiment))
+    led = reader.done(f"{table(experiment)}/compare", observation=[one, two])
+
+    assert "Delete" not in page
+    assert "0.6 +0.1 ▲" in reader.text(led)
+    refused = reader.post(f"{table(experiment)}/act", act="delete", observation=one)
+    assert refused.status_code == 403
+
+
+def test_suggestions_are_sorted_and_their_columns_chosen(api: Caller, visitor: Visitor) -> None:
+    experiment = api.experiment(type="random")
+    made = [ok(api.post(f"{path_of(experiment)}/suggestions")) for _ in range(4)]
+    path = f"/experiment/{experiment['id']}/suggestions"
+    by_rate = [s["id"] for s in sorted(made, key=lambda each: float(each["assignments"]["lr"]))]
+
+    page = visitor.page(f"{path}?sort=parameter-lr&order=up&column=parameter-lr&state=open")
+
+    assert re.findall(r"Choose suggestion (\d+)", page) == by_rate
+    assert heads(page)[1:] == ["Id", "lr ▲"]
+    assert "state=open&amp;sort=parameter-lr&amp;column=parameter-lr" in page
+    assert visitor.get(f"{path}?sort=worker").status_code == 400
+
+
+def test_columns_and_comparison_in_a_browser(api: Caller, watched: Watched) -> None:
+    experiment = api.experiment()
+    one, two = observe(api, experiment, 0.5), observe(api, experiment, 0.75)
+    watched.page.set_viewport_size({"width": 390, "height": 900})
+    page = watched.sign_in(api.token).go(table(experiment))
+
+    # By keyboard alone, as without scripts: the summary opens, a box is cleared, the form is sent.
+    page.locator(".columns-choice summary").press("Enter")
+    page.get_by_label("Notes", exact=True).press("Space")
+    page.get_by_role("button", name="Show these").press("Enter")
+    page.wait_for_url("**column=timestamp")
+    assert "column=notes" not in page.url
+    expect(page.get_by_role("columnheader", name="Notes")).to_have_count(0)
+    page.get_by_role("link", name="accuracy").click()
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("accuracy")
+    expect(page.get_by_role("columnheader", name="Notes")).to_have_count(0)
+
+    expect(page.get_by_role("button", name="Compare")).to_be_disabled()
+    page.get_by_label(f"Choose observation {one}").check()
+    page.get_by_label(f"Choose observation {two}").check()
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_url("**/observations/compare?*")
+    expect(page.locator(".change.worse")).to_contain_text("-0.25")
+    page.get_by_role("link", name=f"Make observation {one} the baseline").click()
+    expect(page.locator(".change.better")).to_contain_text("+0.25")
+    assert overflow(page) <= 0

@@ -10,7 +10,6 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     Select,
-    Text,
     cast,
     func,
     select,
@@ -21,6 +20,7 @@ from tradeoff.errors import BadInput, NotFound
 from tradeoff.spec import tasks
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store.database import Session
+from tradeoff.store.sorting import parameter_key
 from tradeoff.store.tables import Experiment, Observation
 
 #: A client that keeps no key of its requests is believed to retry for so long.
@@ -103,21 +103,11 @@ def sort_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
             raise BadInput(f"sort: there is no metric {rest!r}; name one, as {field}-METRIC")
         return cast(Observation.values[rest][field].astext, Float)
     if field == "parameter" and dash:
-        return _parameter_key(spec, rest)
+        return parameter_key(Observation.assignments, spec, rest)
     raise BadInput(
         "sort: must be id, timestamp, task, value, value-METRIC, value_stddev, "
         f"value_stddev-METRIC or parameter-NAME, not {name!r}"
     )
-
-
-def _parameter_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
-    for parameter in spec.parameters:
-        if parameter.name == name:
-            value = Observation.assignments[name].astext
-            return cast(value, Text if parameter.type == "categorical" else Float)
-    if any(conditional.name == name for conditional in spec.conditionals):
-        return cast(Observation.assignments[name].astext, Text)
-    raise BadInput(f"sort: there is no parameter {name!r}")
 
 
 def list_by_id(session: Session, ids: Collection[int]) -> dict[int, Observation]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import BigInteger, Select, any_, bindparam, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, any_, bindparam, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
 
-from tradeoff.errors import NotFound
+from tradeoff.errors import BadInput, NotFound
+from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store.awaited import is_overdue
 from tradeoff.store.database import Session
 from tradeoff.store.opening import next_repeat
 from tradeoff.store.prepared import prepare
+from tradeoff.store.sorting import parameter_key
 from tradeoff.store.tables import HANDED_OUT, Suggestion
 
 
@@ -67,6 +70,21 @@ def listing(
     if ids is not None:
         query = query.where(Suggestion.id.in_(ids))
     return query
+
+
+def sort_key(spec: ExperimentSpec, name: str) -> ColumnElement[Any]:
+    """What a list of suggestions is ordered by: `id`, `opened`, or `parameter-NAME`.
+
+    Raises:
+        BadInput: for any other name.
+    """
+    if name == "id":
+        return Suggestion.id.expression
+    if name == "opened":
+        return Suggestion.opened.expression
+    if name.startswith("parameter-"):
+        return parameter_key(Suggestion.assignments, spec, name.removeprefix("parameter-"))
+    raise BadInput(f"sort: must be id, opened or parameter-NAME, not {name!r}")
 
 
 def update_closed(session: Session, suggestion_ids: Collection[int]) -> list[int]:

@@ -55,6 +55,8 @@ PAGES = (
     Page("GET", OBSERVATIONS + "/new", observations.show_new, "writer"),
     Page("POST", OBSERVATIONS + "/new", observations.create, "writer"),
     Page("POST", OBSERVATIONS + "/act", observations.act, "writer"),
+    Page("POST", OBSERVATIONS + "/compare", observations.choose),
+    Page("GET", OBSERVATIONS + "/compare", observations.compare),
     Page("GET", OBSERVATIONS + "/{observation}", observations.show_one),
     Page("POST", OBSERVATIONS + "/{observation}", observations.change, "writer"),
     Page("GET", SUGGESTIONS, suggestions.show),

@@ -3,78 +3,63 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from tradeoff.errors import BadInput, NotFound
-from tradeoff.service import access, observations
+from tradeoff.service import access, choice, observations
 from tradeoff.spec import filters
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.store import filtering, paging, tables
 from tradeoff.store import observations as stored
 from tradeoff.web import inputs, sheets
 from tradeoff.web.pages import experiment
+from tradeoff.web.pages.table import Table, metric_column, parameter_columns, parameter_names
 from tradeoff.web.routing import Answer, Data, Html, Redirect
 from tradeoff.web.visit import NUMBER, Form, Visit
 
 PAGE_ROWS = 50
+#: So many observations stand side by side.
+LEAST_COMPARED, MOST_COMPARED = 2, 5
 #: Read at once for a file.
 FILE_ROWS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What of the table is wanted, as the address says it."""
-
-    path: str
-    filter: str
-    sort: str
-    ascending: bool
-
-    @classmethod
-    def read(cls, visit: Visit, query: Form) -> Choice:
-        """Read an address."""
-        return cls(
-            path=f"/experiment/{visit.experiment.id}/observations",
-            filter=query.text("filter"),
-            sort=query.text("sort") or "id",
-            ascending=query.text("order") == "up",
-        )
-
-    def address(self, below: str = "", **changes: str) -> str:
-        """The address of this choice with something changed."""
-        fields = {
-            "filter": self.filter,
-            "sort": "" if self.sort == "id" else self.sort,
-            "order": "up" if self.ascending else "",
-            **changes,
-        }
-        said = {name: value for name, value in fields.items() if value}
-        return self.path + below + (f"?{urlencode(said)}" if said else "")
-
-    def sorted_by(self, sort: str) -> str:
-        """The address sorted by something; the other way round when it is so already."""
-        up = "" if self.sort != sort or self.ascending else "up"
-        return self.address(sort="" if sort == "id" else sort, order=up)
+def _read(visit: Visit, query: Form) -> Table:
+    """What of the table an address wants."""
+    spec = visit.experiment.spec
+    available = {
+        "outcome": "Outcome",
+        **{metric_column(metric): metric.key or "value" for metric in spec.metrics},
+        **parameter_columns(spec),
+        "notes": "Notes",
+        "timestamp": "Reported",
+    }
+    return Table.read(
+        query,
+        f"/experiment/{visit.experiment.id}/observations",
+        narrowed={"filter": query.text("filter")},
+        available=available,
+    )
 
 
 def show(visit: Visit) -> Answer:
     """A page of the table."""
-    choice = Choice.read(visit, visit.query)
+    table = _read(visit, visit.query)
     refusal, page = None, None
     before, after = visit.query.text("before") or None, visit.query.text("after") or None
     try:
-        page = _fetch(visit, choice, limit=PAGE_ROWS, before=before, after=after)
+        page = _fetch(visit, table, limit=PAGE_ROWS, before=before, after=after)
     except BadInput as error:
         refusal = error.message
     older, newer = (None, None) if page is None else (page.before, page.after)
-    forward, back = (newer, older) if choice.ascending else (older, newer)
+    forward, back = (newer, older) if table.ascending else (older, newer)
     context = {
         **experiment.frame(visit, "observations"),
-        "choice": choice,
+        "table": table,
         "page": page,
         "forward": forward,
         "back": back if before or after else None,
@@ -85,7 +70,7 @@ def show(visit: Visit) -> Answer:
 
 def _fetch(
     visit: Visit,
-    choice: Choice,
+    table: Table,
     *,
     limit: int,
     before: str | None = None,
@@ -94,34 +79,34 @@ def _fetch(
 ) -> paging.Page[tables.Observation]:
     spec = visit.experiment.spec
     query = stored.listing(visit.experiment.id)
-    if choice.filter:
-        query = query.where(filtering.where(filters.parse(choice.filter, spec)))
+    if table.narrowed["filter"]:
+        query = query.where(filtering.where(filters.parse(table.narrowed["filter"], spec)))
     elif count is None:
         count = visit.experiment.observation_count
     return paging.fetch(
         visit.session,
         query,
         id_column=tables.Observation.id.expression,
-        key=None if choice.sort == "id" else stored.sort_key(spec, choice.sort),
+        key=None if table.sort == "id" else stored.sort_key(spec, table.sort),
         limit=limit,
         before=before,
         after=after,
-        ascending=choice.ascending,
+        ascending=table.ascending,
         count=count,
     )
 
 
 def download(visit: Visit) -> Answer:
     """All that the filter lets through, as CSV, oldest first."""
-    choice = Choice.read(visit, visit.query)
-    choice = Choice(choice.path, choice.filter, "id", ascending=True)
+    table = _read(visit, visit.query)
+    table = dataclasses.replace(table, sort="id", ascending=True)
     spec = visit.experiment.spec
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(sheets.plain(_columns(spec)))
     after, more = None, True
     while more:
-        page = _fetch(visit, choice, limit=FILE_ROWS, after=after, count=0)
+        page = _fetch(visit, table, limit=FILE_ROWS, after=after, count=0)
         writer.writerows(sheets.plain(_cells(row, spec)) for row in page.rows)
         more, after = len(page.rows) == FILE_ROWS, page.after
         more = more and after is not None
@@ -146,11 +131,6 @@ def _cells(row: tables.Observation, spec: ExperimentSpec) -> Iterator[Any]:
         yield from (entry.get("value"), entry.get("value_stddev"))
     yield from (row.assignments.get(name) for name in parameter_names(spec))
     yield inputs.write_metadata(row.metadata_).replace("\n", "; ")
-
-
-def parameter_names(spec: ExperimentSpec) -> list[str]:
-    """What an assignment may hold, in the order of showing."""
-    return [*(each.name for each in spec.conditionals), *(each.name for each in spec.parameters)]
 
 
 def show_new(visit: Visit) -> Answer:
@@ -228,7 +208,46 @@ def act(visit: Visit) -> Answer:
         elif row.failed:
             changes = {"failed": True, "failure_kind": wanted}
             observations.change(visit.session, visit.experiment, row, changes)
-    return Redirect(Choice.read(visit, visit.form).address())
+    return Redirect(_read(visit, visit.form).address())
+
+
+def choose(visit: Visit) -> Answer:
+    """From the chosen rows of the table to the address that shows them side by side."""
+    chosen = [
+        ("observation", str(_get(visit, each).id)) for each in visit.form.texts("observation")
+    ]
+    return Redirect(f"/experiment/{visit.experiment.id}/observations/compare?{urlencode(chosen)}")
+
+
+def compare(visit: Visit) -> Answer:
+    """A few observations side by side; the baseline is `base`, or the first of them."""
+    rows = [_get(visit, text) for text in dict.fromkeys(visit.query.texts("observation"))]
+    if not LEAST_COMPARED <= len(rows) <= MOST_COMPARED:
+        raise BadInput(
+            f"observation: choose {LEAST_COMPARED} to {MOST_COMPARED} of them, not {len(rows)}"
+        )
+    ids = [row.id for row in rows]
+    base = _get(visit, visit.query.text("base")).id if visit.query.has("base") else ids[0]
+    if base not in ids:
+        raise BadInput(f"base: {base} is not among the observations")
+    found = choice.weigh(visit.session, visit.experiment, ids, baseline=base)
+    context = {
+        **experiment.frame(visit, "observations"),
+        "found": found,
+        "base": base,
+        "query": urlencode([("observation", number) for number in ids]),
+        "names": parameter_names(visit.experiment.spec),
+        "differing": {name for each in found for name in each.differs},
+        "notes": _differing_notes([row.metadata_ or {} for row in rows]),
+        "only": visit.query.text("only") == "differing",
+    }
+    return Html("observations_beside.html", context)
+
+
+def _differing_notes(notes: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+    """Whether each note differs among the observations that have these."""
+    keys = dict.fromkeys(key for each in notes for key in each)
+    return {key: len({repr(each.get(key)) for each in notes}) > 1 for key in keys}
 
 
 def _find(visit: Visit) -> tables.Observation:

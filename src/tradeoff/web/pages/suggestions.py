@@ -9,6 +9,7 @@ from tradeoff.store import queued_suggestions as queue
 from tradeoff.store import suggestions as stored
 from tradeoff.web import inputs
 from tradeoff.web.pages import experiment
+from tradeoff.web.pages.table import Table, parameter_columns
 from tradeoff.web.routing import Answer, Html, Redirect
 from tradeoff.web.visit import NUMBER, Visit
 
@@ -23,17 +24,21 @@ def show(visit: Visit) -> Answer:
 
 
 def _page(visit: Visit, refusal: str | None) -> Html:
-    state = visit.query.text("state")
-    state = state if state in tables.HANDED_OUT else ""
+    table = _read(visit)
+    state = table.narrowed["state"]
     before, after = visit.query.text("before") or None, visit.query.text("after") or None
     page = paging.fetch(
         visit.session,
         stored.listing(visit.experiment.id, state=state or None),
         id_column=tables.Suggestion.id.expression,
+        key=None if table.sort == "id" else stored.sort_key(visit.experiment.spec, table.sort),
         limit=PAGE_ROWS,
         before=before,
         after=after,
+        ascending=table.ascending,
     )
+    older, newer = page.before, page.after
+    forward, back = (newer, older) if table.ascending else (older, newer)
     waiting = paging.fetch(
         visit.session,
         queue.listing(visit.experiment.id),
@@ -43,9 +48,10 @@ def _page(visit: Visit, refusal: str | None) -> Html:
     )
     context = {
         **experiment.frame(visit, "suggestions"),
+        "table": table,
         "page": page,
-        "older": page.before,
-        "newer": page.after if before or after else None,
+        "forward": forward,
+        "back": back if before or after else None,
         "state": state,
         "states": tables.HANDED_OUT,
         "waiting": waiting,
@@ -53,6 +59,24 @@ def _page(visit: Visit, refusal: str | None) -> Html:
         "filled": visit.form,
     }
     return Html("suggestions.html", context, status=200 if refusal is None else 400)
+
+
+def _read(visit: Visit) -> Table:
+    """What of the table the address wants."""
+    state = visit.query.text("state")
+    available = {
+        "state": "State",
+        "source": "Made by",
+        **parameter_columns(visit.experiment.spec),
+        "worker": "Worker",
+        "opened": "Handed out",
+    }
+    return Table.read(
+        visit.query,
+        f"/experiment/{visit.experiment.id}/suggestions",
+        narrowed={"state": state if state in tables.HANDED_OUT else ""},
+        available=available,
+    )
 
 
 def put_into_queue(visit: Visit) -> Answer:

@@ -48,7 +48,7 @@ for (const button of document.querySelectorAll("[data-needs-choice]")) {
   const form = button.form;
   const update = () => {
     const chosen = form.querySelectorAll("input[type=checkbox]:checked").length;
-    button.disabled = chosen < Number(button.dataset.needsChoice || 1);
+    button.disabled = chosen < Number(button.dataset.needsChoice || 1) || chosen > Number(button.dataset.mostChosen || Infinity);
   };
   form.addEventListener("change", update);
   update();
