@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.caller import Caller, ok, path_of, refusal, single_body
+from tests.api.belongings import make_belongings
+from tests.api.caller import Caller, ok, path_of, refusal
 from tests.builders import make_account, make_admin
 from tradeoff.api.routes import ROUTES
 from tradeoff.api.routing import Route
@@ -38,66 +39,13 @@ def stranger(http: httpx.Client, shared: Database) -> Caller:
 @pytest.fixture(scope="module")
 def owned(owner: Caller) -> dict[str, int | str]:
     """The ids of something of each kind."""
-    experiment = owner.single()
-    path = path_of(experiment)
-    suggestion = ok(owner.post(f"{path}/suggestions"))
-    checkpoint = ok(
-        owner.post(f"{path}/suggestions/{suggestion['id']}/checkpoints", {"values": [{"value": 1}]})
-    )
-    observation = owner.observe(path, assignments={"x": 0.5}, value=1)
-    ok(owner.post(f"/v1/clients/{owner.client_id}/projects", {"id": "owned", "name": "Owned"}))
-    queued = ok(owner.post(f"{path}/queued_suggestions", {"assignments": {"x": 0.25}}))
-    of_runs = ok(
-        owner.post(
-            f"/v1/clients/{owner.client_id}/projects/owned/aiexperiments",
-            single_body(metrics=[{"name": "f"}]),
-        )
-    )
-    runs = f"/v1/clients/{owner.client_id}/projects/owned/training_runs"
-    training_run = ok(owner.post(runs, {"name": "owned"}))
-    checkpoint = ok(
-        owner.post(
-            f"/v1/training_runs/{training_run['id']}/checkpoints",
-            {"values": [{"name": "f", "value": 1}]},
-        )
-    )
-    file = ok(
-        owner.post(
-            f"/v1/training_runs/{training_run['id']}/files",
-            {
-                "name": "n",
-                "content_type": "image/png",
-                "content_length": 1,
-                "content_md5": "jXd/OF09/siBXSD3SWAm3A==",
-            },
-        )
-    )
-    token = ok(owner.post(f"/v1/clients/{owner.client_id}/tokens", {"role": "read"}))
-    user = ok(owner.post("/v1/users", {"name": "Ada", "email": "ada@example.com"}))
-    tag = ok(owner.post(f"/v1/clients/{owner.client_id}/tags", {"name": "t", "color": "#000000"}))
-    return {
-        "training_run": int(training_run["id"]),
-        "run_checkpoint": int(checkpoint["id"]),
-        "token": int(token["id"]),
-        "user": int(user["id"]),
-        "tag": int(tag["id"]),
-        "file": int(file["id"]),
-        "aiexperiment": int(of_runs["id"]),
-        "queued_suggestion": int(queued["id"]),
-        "organization": int(ok(owner.get("/v1/tokens/self"))["organization"]),
-        "client": owner.client_id,
-        "project": "owned",
-        "experiment": int(experiment["id"]),
-        "suggestion": int(suggestion["id"]),
-        "observation": int(observation["id"]),
-        "checkpoint": int(checkpoint["id"]),
-    }
+    return make_belongings(owner, mark="owned")
 
 
 def ask(caller: Caller, route: Route, ids: dict[str, Any]) -> httpx.Response:
     path = route.path
     for name in route.placeholders:
-        path = path.replace(f"{{{name}}}", str(ids.get(name, NEVER)))
+        path = path.replace(f"{{{name}}}", str(ids[name]))
     body = BODIES.get(route.name, {}) if route.body_model is not None else None
     return caller.request(route.method, path, json=body)
 
@@ -141,21 +89,6 @@ def test_parents_and_children_belong_together(
     }
 
     refusal(ask(stranger, route, {**owned, **mine}), 404)
-
-
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-@pytest.mark.parametrize(
-    ("header", "status"), [(None, 401), ("Bearer tdo_unknown", 403), ("Nonsense", 400)]
-)
-def test_nothing_answers_without_a_token(
-    http: httpx.Client, owned: dict[str, Any], route: Route, header: str | None, status: int
-) -> None:
-    path = route.path.replace("{token}", "self")
-    for name, number in owned.items():
-        path = path.replace(f"{{{name}}}", str(number))
-    headers = {} if header is None else {"Authorization": header}
-
-    refusal(http.request(route.method, path, headers=headers), status)
 
 
 def test_lists_and_counts_show_ones_own_alone(owner: Caller, stranger: Caller) -> None:
