@@ -57,6 +57,7 @@ ADMINISTRATION = {
     "DELETE /clients",
     "DELETE /users",
     "GET /clients/permissions",
+    "GET /organizations/audit_log",
     "GET /organizations/clients",
     "GET /organizations/memberships",
     "GET /organizations/permissions",
@@ -129,7 +130,7 @@ def _revoked(shared: Database, secret: str) -> str:
 def _put_away(shared: Database) -> str:
     account = make_account(shared, "put away")
     with shared.transaction() as session:
-        accounts.delete_client(stored.get_client(session, account.client_id))
+        accounts.delete_client(session, stored.get_client(session, account.client_id))
     return account.token
 
 

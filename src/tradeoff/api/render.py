@@ -10,6 +10,7 @@ from typing import Any
 from tradeoff.api.wire import (
     accounts,
     aiexperiments,
+    audit,
     checkpoints,
     experiments,
     files,
@@ -494,6 +495,23 @@ def _task_of(cost: float | None, spec: ExperimentSpec) -> observations.Task | No
 
 def _seconds(moment: datetime.datetime) -> int:
     return int(moment.timestamp())
+
+
+def audit_entry(row: tables.AuditEntry) -> audit.AuditEntry:
+    """That somebody changed something."""
+    return audit.AuditEntry(
+        id=str(row.id),
+        created=_seconds(row.created),
+        organization=str(row.organization_id),
+        client=None if row.client_id is None else str(row.client_id),
+        token=None if row.token_id is None else str(row.token_id),
+        origin=row.origin,
+        address=row.address,
+        action=row.action,
+        kind=row.kind,
+        object_id=str(row.object_id),
+        details=row.details,
+    )
 
 
 def metric_importances(

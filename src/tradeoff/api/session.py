@@ -35,7 +35,7 @@ from tradeoff.api.wire.base import Answer
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.suggestions import check_worker_id
 from tradeoff.errors import BadInput, Conflict, TradeoffError, Unavailable
-from tradeoff.service import access, administration, leases
+from tradeoff.service import access, administration, audit, leases
 from tradeoff.store import idempotency
 from tradeoff.store.database import Database, Session, Twin
 from tradeoff.store.listening import Listener, Watch
@@ -63,6 +63,7 @@ class Call:
         worker_id: the `Worker-Id`: whose leases begin anew.
         skips: nothing is to be answered but that it is done.
         digest: SHA-256 of method, address and body.
+        address: from where it came; `None` when that is not known.
     """
 
     secret: str | None
@@ -74,6 +75,7 @@ class Call:
     worker_id: str | None
     skips: bool
     digest: bytes
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,7 @@ async def _read(route: Route, request: Request) -> Call:
         worker_id=_worker_id(request),
         skips=route.writes and request.headers.get("x-response-content", "").lower() == "skip",
         digest=hashlib.sha256(f"{request.method} {target}\n".encode() + raw).digest(),
+        address=request.client.host if request.client else None,
     )
 
 
@@ -287,6 +290,7 @@ def _act(database: Database, route: Route, call: Call, *, accept_stale: bool) ->
             session, call.secret, key=call.key, experiment_id=_experiment_id(call)
         )
         principal = caller.principal
+        audit.act_as(session, audit.Actor("api", principal.token_id, call.address))
         if caller.kept is not None:
             return _replay(caller.kept, call)
         arguments = _arguments(session, principal, route, call)

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from tradeoff import __version__, errors
-from tradeoff.cli import moving, people
+from tradeoff.cli import moving, people, records
 from tradeoff.cli.frame import (
     DataDir,
     Json,
@@ -47,6 +47,7 @@ efficient frontier.
     tradeoff api --host 0.0.0.0          behind a proxy that speaks TLS
     tradeoff worker                      on each machine that computes
     tradeoff client create robotics      a team, with its first tokens
+    tradeoff audit                       who changed what
 
 [bold]When something is wrong[/bold]
 
@@ -71,6 +72,7 @@ app.add_typer(people.tokens, name="token")
 app.add_typer(databases, name="db")
 app.command("import")(moving.import_file)
 app.command("export")(moving.export)
+app.command()(records.audit)
 
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 from tradeoff.errors import BadInput, NotFound
+from tradeoff.service import audit
 from tradeoff.service.access import SHOWN_LENGTH, TOKEN_PREFIX, hash_secret, make_secret
 from tradeoff.spec.values import check_name
 from tradeoff.store import accounts, experiments, tables
@@ -40,6 +42,7 @@ def create_client(
         )
     except ValueError as error:
         raise BadInput(f"name: {error}") from error
+    _note(session, "client.create", client, name=client.name)
     _, api = create_token(session, client_id=client.id, role=role, name="api")
     _, development = create_token(
         session, client_id=client.id, role="write", name="development", development=True
@@ -49,17 +52,25 @@ def create_client(
 
 def add_client(session: Session, *, organization_id: int, name: str) -> tables.Client:
     """A further client of an organization, without tokens: those are made by an administrator."""
-    return accounts.insert_client(session, name=name, organization_id=organization_id)
+    client = accounts.insert_client(session, name=name, organization_id=organization_id)
+    _note(session, "client.create", client, name=name)
+    return client
 
 
-def rename_client(client: tables.Client, name: str) -> None:
+def rename_client(session: Session, client: tables.Client, name: str) -> None:
     """Call a client something else."""
+    _note(session, "client.update", client, **audit.changed({"name": client.name}, {"name": name}))
     client.name = name
 
 
-def delete_client(client: tables.Client) -> None:
+def delete_client(session: Session, client: tables.Client) -> None:
     """Put a client away: its tokens end at once, and nothing of it is shown any more."""
     client.deleted = True
+    _note(session, "client.delete", client)
+
+
+def _note(session: Session, action: str, client: tables.Client, **details: Any) -> None:
+    audit.note(session, action, client=client, kind="client", object_id=client.id, details=details)
 
 
 def create_token(
@@ -121,7 +132,31 @@ def create_token(
         issued_by=issued_by,
         lease_seconds=lease_seconds,
     )
+    note_token(
+        session,
+        "token.create",
+        token,
+        role=role,
+        name=name,
+        development=development,
+        experiment=experiment_id,
+        training_run=training_run_id,
+        user=user_id,
+        expires=None if expires is None else int(expires.timestamp()),
+    )
     return token, secret
+
+
+def note_token(session: Session, action: str, token: tables.Token, **details: Any) -> None:
+    """Keep that something was done to a token."""
+    audit.note(
+        session,
+        action,
+        client=token.client_id,
+        kind="token",
+        object_id=token.id,
+        details={key: value for key, value in details.items() if value not in (None, False)},
+    )
 
 
 def create_guest_token(
@@ -175,3 +210,4 @@ def revoke_token(session: Session, token_id: int) -> None:
     """
     if not accounts.update_revoked(session, token_id):
         raise NotFound(f"There is no active token {token_id}")
+    note_token(session, "token.revoke", accounts.get_token(session, token_id))

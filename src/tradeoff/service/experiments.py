@@ -8,7 +8,7 @@ from typing import Any
 
 from tradeoff.engine import design
 from tradeoff.errors import BadInput
-from tradeoff.service import access, observations, projects, suggestions
+from tradeoff.service import access, audit, observations, projects, suggestions
 from tradeoff.service.access import Principal
 from tradeoff.spec import changes as spec_changes
 from tradeoff.spec import differences
@@ -100,6 +100,7 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
         BadInput: when something would change that cannot.
     """
     experiments.lock(session, experiment)
+    known = audit.state_of(experiment)
     if "name" in changes:
         experiment.name = changes["name"]
     if "project" in changes:
@@ -118,6 +119,8 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
     if edited:
         edits.insert(session, experiment.id, edited)
     experiments.touch(session, experiment)
+    if told := audit.changed(known, audit.state_of(experiment)):
+        audit.note_experiment(session, "experiment.update", experiment, **told)
     if (experiment.spec.parameters, experiment.spec.metrics) != (before.parameters, before.metrics):
         # A budget or a bandwidth makes no suggestion worse.
         _search_anew(session, experiment, before)
@@ -181,6 +184,7 @@ def forget_model(session: Session, experiment: tables.Experiment) -> None:
     experiments.lock(session, experiment)
     access.require_active(experiment)
     experiments.forget_fit(session, experiment)
+    audit.note_experiment(session, "experiment.forget_model", experiment)
     if suggestions.is_modelled(experiment):
         queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
 
@@ -200,4 +204,5 @@ def delete(
         observations.delete_all(session, experiment)
     experiments.lock(session, experiment)
     experiment.state = "deleted"
+    audit.note_experiment(session, "experiment.delete", experiment, include_content=include_content)
     experiments.touch(session, experiment)

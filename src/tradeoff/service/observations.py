@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeoff.errors import BadInput, NotFound
+from tradeoff.service import audit
 from tradeoff.service.access import require_active
 from tradeoff.service.suggestions import is_modelled
 from tradeoff.spec import tasks
@@ -447,5 +448,8 @@ def delete_all(session: Session, experiment: tables.Experiment) -> None:
     experiments.forget_model(session, experiment)
     experiment.rewrites += 1
     learnt = max(experiment.observation_count, 1)
+    audit.note_experiment(
+        session, "observations.delete_all", experiment, count=experiment.observation_count
+    )
     experiment.observation_count = experiment.failure_count = experiment.transient_count = 0
     _note(session, experiment, learnt=learnt)

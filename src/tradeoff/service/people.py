@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tradeoff.errors import BadInput, NotFound
+from tradeoff.service import audit
 from tradeoff.store import accounts, tables, users
 from tradeoff.store.database import Session
 
@@ -17,6 +20,7 @@ def create(
     """
     user = users.insert(session, organization_id=client.organization_id, name=name, email=email)
     users.put_role(session, user.id, client.id, role)
+    _note(session, "user.create", user, role=role, client=client.id)
     return user
 
 
@@ -26,7 +30,10 @@ def change(session: Session, user: tables.User, *, name: str | None, email: str 
     Raises:
         Conflict: when another one of the organization has the address.
     """
+    # The names of people are no concern of a log that nobody can correct.
+    told = [word for word, given in (("name", name), ("email", email)) if given]
     users.update(session, user, name=name or user.name, email=email or user.email)
+    _note(session, "user.update", user, changed=told)
 
 
 def permit(session: Session, user: tables.User, client_id: int, role: str | None) -> None:
@@ -49,6 +56,7 @@ def permit(session: Session, user: tables.User, client_id: int, role: str | None
     users.put_role(session, user.id, client_id, role)
     if _rank(role) < _rank(before):
         accounts.revoke_of_user(session, user.id, client_id)
+    _note(session, "user.permit", user, client=client_id, role={"from": before, "to": role})
 
 
 def require_role(session: Session, user_id: int, client: tables.Client, role: str) -> None:
@@ -72,6 +80,19 @@ def delete(session: Session, user: tables.User) -> None:
     """Remove a user; their tokens end at once, in every process."""
     user.deleted = True
     accounts.revoke_of_user(session, user.id)
+    _note(session, "user.delete", user)
+
+
+def _note(session: Session, action: str, user: tables.User, **details: Any) -> None:
+    audit.note(
+        session,
+        action,
+        client=None,
+        organization_id=user.organization_id,
+        kind="user",
+        object_id=user.id,
+        details=details,
+    )
 
 
 def _rank(role: str | None) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tradeoff.engine import design
-from tradeoff.service import ladder, leases, queued_suggestions
+from tradeoff.service import audit, ladder, leases, queued_suggestions
 from tradeoff.service.access import require_active
 from tradeoff.spec import tasks
 from tradeoff.spec.values import Value
@@ -221,6 +221,7 @@ def delete_all(session: Session, experiment: tables.Experiment, *, open_only: bo
     # A batch of reports closes suggestions in another order; the two must take turns.
     experiments.lock(session, experiment)
     stored.update_deleted(session, experiment.id, open_only=open_only)
+    audit.note_experiment(session, "suggestions.delete_all", experiment, open_only=open_only)
 
 
 def _draw(

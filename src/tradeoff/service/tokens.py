@@ -99,6 +99,7 @@ def rotate(
     session.flush()
     # Who made something with the old one reaches it with the new one.
     stored.update_issuer(session, token.id, successor.id)
+    accounts.note_token(session, "token.rotate", token, successor=successor.id)
     _note("a token was rotated", principal, token)
     return successor, secret
 
@@ -115,6 +116,7 @@ def renew(session: Session, principal: Principal, token: tables.Token) -> None:
     if token.lease_seconds is None:
         raise NotAllowed("This token cannot be renewed: it has no lease.")
     token.expires = stored.later(session, token.lease_seconds)
+    accounts.note_token(session, "token.renew", token)
 
 
 def make_lasting(
@@ -132,6 +134,7 @@ def make_lasting(
         token.expires = None
     elif token.lease_seconds is not None:
         token.expires = stored.later(session, token.lease_seconds)
+    accounts.note_token(session, "token.update", token, lasts_forever=str(lasting).lower())
 
 
 def delete(session: Session, principal: Principal, token: tables.Token) -> None:

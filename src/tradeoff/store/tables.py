@@ -13,8 +13,9 @@
                                    └────── insights
 
 The queue's own tables live in the schema `jobs` and belong to procrastinate; a migration makes
-them. Each rule that a race could break is a constraint here, by name, and the code that can meet
-the violation names it too. Times are the database's clock.
+them. `audit_entries` refer to all of it without a constraint. Each rule that a race could break is
+a constraint here, by name, and the code that can meet the violation names it too. Times are the
+database's clock.
 """
 
 from __future__ import annotations
@@ -643,8 +644,7 @@ class IdempotencyKey(Base):
         Index("ix_idempotency_keys_created", "created"),
     )
 
-    #: No foreign key, which every request of a token would have to take turns for; tokens are
-    #: never deleted.
+    #: No foreign key, which every request of a token would have to take turns for.
     token_id: Mapped[int]
     key: Mapped[str]
     #: SHA-256 of method, path and body.
@@ -652,3 +652,37 @@ class IdempotencyKey(Base):
     status: Mapped[int] = mapped_column(Integer)
     answer: Mapped[bytes] = mapped_column(LargeBinary)
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+
+
+class AuditEntry(Base):
+    """That somebody changed something. A trigger refuses to change or delete these.
+
+    Without foreign keys: an entry outlives what it is about.
+    """
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        CheckConstraint("origin in ('api', 'dashboard', 'command')", name="origin"),
+        # The list of an organization, newest first.
+        Index("ix_audit_entries_organization_id_id", "organization_id", "id"),
+        # What is past its time.
+        Index("ix_audit_entries_created", "created"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    organization_id: Mapped[int]
+    #: Whose client it was about.
+    client_id: Mapped[int | None]
+    #: The token that did it; absent when it was the operator, by a command.
+    token_id: Mapped[int | None]
+    origin: Mapped[str]
+    #: From where the request came, as far as the API can see.
+    address: Mapped[str | None]
+    #: Such as `token.revoke`.
+    action: Mapped[str]
+    #: What it was done to: `token`, `experiment`, ...
+    kind: Mapped[str]
+    object_id: Mapped[int]
+    #: What was changed from what to what; never a secret.
+    details: Mapped[dict[str, Any]]

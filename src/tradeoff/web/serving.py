@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from tradeoff.errors import BadInput, NotAuthenticated, TooLarge, TradeoffError
-from tradeoff.service import access, sign_in
+from tradeoff.service import access, audit, sign_in
 from tradeoff.store.database import Database
 from tradeoff.web import auth
 from tradeoff.web.headers import HEADERS
@@ -110,6 +110,8 @@ class Endpoint:
             return
         if page.whose == "anyone":
             return
+        address = request.client.host if request.client else None
+        audit.act_as(visit.session, audit.Actor("dashboard", visit.who.token_id, address))
         writes = request.method == "POST"
         if writes:
             assert visit.secret is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tradeoff.api.routes import (
     aiexperiments,
+    audit,
     best_assignments,
     best_practices,
     checkpoints,
@@ -110,6 +111,7 @@ ROUTES = (
     Route("GET", ORGANIZATION + "/clients", clients.fetch_list_of_organization, ADMIN),
     Route("GET", ORGANIZATION + "/memberships", users.fetch_memberships_of_organization, ADMIN),
     Route("GET", ORGANIZATION + "/permissions", users.fetch_permissions_of_organization, ADMIN),
+    Route("GET", ORGANIZATION + "/audit_log", audit.fetch_list, ADMIN),
     Route("POST", "/v1/users", users.create, ADMIN),
     Route("GET", USER, users.fetch, READ, production_only=True),
     Route("PUT", USER, users.update, WRITE, production_only=True),

@@ -59,22 +59,22 @@ def fetch_list_of_organization(
     return paging.envelope(page, render.client)
 
 
-def update(client: tables.Client, body: ClientUpdate) -> Client:
+def update(session: Session, client: tables.Client, body: ClientUpdate) -> Client:
     """Rename a client.
 
     Needs the role admin.
     """
     if "name" in body.model_fields_set:
-        accounts.rename_client(client, body.name)
+        accounts.rename_client(session, client, body.name)
     return render.client(client)
 
 
-def delete(client: tables.Client, query: Fetch) -> Empty:
+def delete(session: Session, client: tables.Client, query: Fetch) -> Empty:
     """Delete a client.
 
     Its tokens end at once, and nothing of it is shown any more. Needs the role admin.
     """
-    accounts.delete_client(client)
+    accounts.delete_client(session, client)
     return Empty()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 from tradeoff.api import paging, render
@@ -17,7 +16,7 @@ from tradeoff.api.wire.experiments import (
     ListOfEitherKind,
 )
 from tradeoff.api.wire.pagination import Pagination
-from tradeoff.api.wire.queries import Query
+from tradeoff.api.wire.queries import Query, to_moment
 from tradeoff.errors import Moved
 from tradeoff.service import access, experiments, run_progress
 from tradeoff.service.access import Principal
@@ -101,8 +100,8 @@ def _list(
         development=principal.development,
         project=project,
         runs_only=None if query.include_ai else False,
-        period_start=_moment(query.period_start),
-        period_end=_moment(query.period_end),
+        period_start=to_moment(query.period_start),
+        period_end=to_moment(query.period_end),
     )
     if query.development is not None:
         select = select.where(tables.Experiment.development == query.development)
@@ -175,9 +174,3 @@ def forget_model(session: Session, experiment: tables.Experiment, query: Query) 
 def _render(session: Session, row: tables.Experiment) -> Experiment:
     overviews = run_progress.overviews_of_either_kind(session, [row])
     return render.experiment(row, overviews[row.id])
-
-
-def _moment(unix_seconds: int | None) -> Any:
-    if unix_seconds is None:
-        return None
-    return datetime.datetime.fromtimestamp(unix_seconds, tz=datetime.UTC)

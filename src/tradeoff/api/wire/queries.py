@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Annotated, Any, Literal
 
@@ -53,6 +54,13 @@ def check_unix_seconds(value: Any) -> int:
     if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) > MAX_UNIX_SECONDS:
         raise ValueError(f"must be Unix seconds, not {shown(value)}")
     return int(text)
+
+
+def to_moment(unix_seconds: int | None) -> datetime.datetime | None:
+    """A moment that a query string named, if it did."""
+    if unix_seconds is None:
+        return None
+    return datetime.datetime.fromtimestamp(unix_seconds, tz=datetime.UTC)
 
 
 def check_ids(value: Any) -> tuple[int, ...]:
