@@ -36,6 +36,14 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, le=100)
     #: Requests that one API process takes at once; those that wait for the model count.
     requests_at_once: int = Field(default=1000, ge=1, le=100_000)
+    #: Requests a second of one token, and of all tokens of a client together, that one API process
+    #: answers; `None`: any number.
+    token_requests_per_second: float | None = Field(default=None, gt=0)
+    client_requests_per_second: float | None = Field(default=None, gt=0)
+    #: What a client may have that has no quota of its own; `None`: any number.
+    client_experiments: int | None = Field(default=None, ge=0)
+    client_observations: int | None = Field(default=None, ge=0)
+    client_file_bytes: int | None = Field(default=None, ge=0)
     #: Write a line into the log for each request.
     access_log: bool = False
     #: Time limit of one model refresh, in seconds; after it a simpler answer takes over.

@@ -9,6 +9,7 @@
     ├── Conflict               409   somebody else was there first
     ├── TooLarge               413   the body is over the limit
     ├── Unprocessable          422   well formed, and impossible now
+    ├── TooManyRequests        429   too often, or more than there is room for
     ├── Unavailable            503   try again in a moment
     └── StartError                   a process cannot start; the message says what to do
 
@@ -95,6 +96,21 @@ class Unprocessable(TradeoffError):
     """The request is well formed but cannot be carried out now."""
 
     status = 422
+
+
+class TooManyRequests(TradeoffError):
+    """You ask too often.
+
+    Args:
+        message: what is too much.
+        retry_after_seconds: when it is worth another try.
+    """
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Unavailable(TradeoffError):

@@ -57,6 +57,7 @@ ADMINISTRATION = {
     "DELETE /clients",
     "DELETE /users",
     "GET /clients/permissions",
+    "GET /clients/quotas",
     "GET /organizations/audit_log",
     "GET /organizations/clients",
     "GET /organizations/memberships",
@@ -67,6 +68,7 @@ ADMINISTRATION = {
     "POST /users",
     "POST /users/permissions",
     "PUT /clients",
+    "PUT /clients/quotas",
 }
 #: What a development token is not for, wherever it lies.
 PRODUCTION = ("/tags", "/aiexperiments", "/memberships")

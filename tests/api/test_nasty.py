@@ -289,6 +289,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "clients.create": {"name": "n"},
     "clients.create_in_organization": {"name": "n"},
     "clients.update": {},
+    "clients.update_quotas": {},
     "users.create": {"name": "n", "email": "nasty@x.org"},
     "users.update": {},
     "users.create_permission": {"role": "read"},
@@ -393,6 +394,12 @@ LAID_OVER: dict[str, dict[str, Any]] = {
     "clients.create": TWISTED | SECURED,
     "clients.create_in_organization": TWISTED | SECURED,
     "clients.update": TWISTED | SECURED,
+    "clients.update_quotas": TWISTED
+    | {
+        f"{name} as {kind}": {name: value}
+        for name in ("experiments", "observations", "file_bytes", "requests_per_second")
+        for kind, value in {"list": [1], "text": "1", "below 0": -1, "huge": 1e300}.items()
+    },
     "users.create": TWISTED | ADDRESSED,
     "users.update": TWISTED | ADDRESSED,
     "users.create_permission": TWISTED

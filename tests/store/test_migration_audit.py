@@ -1,4 +1,4 @@
-"""The migration that brings the audit log, from the step before with rows."""
+"""The migrations of the audit log and the quotas, each from the step before with rows."""
 
 from __future__ import annotations
 
@@ -34,3 +34,14 @@ def test_the_audit_log_comes_to_a_used_database_and_only_grows(empty_url: str) -
     assert run(empty_url, "select count(*) from audit_entries") == [(1,)]
     # The release before still works.
     run(empty_url, "update experiments set name = 'new'")
+
+
+def test_quotas_come_to_a_used_database(empty_url: str) -> None:
+    upgrade_to(empty_url, "0018")
+    make_old_experiment(empty_url)
+
+    upgrade_to(empty_url, "0019")
+
+    assert run(empty_url, "select quotas, is_full from clients") == [({}, False)]
+    # The release before still makes clients.
+    run(empty_url, "insert into clients (organization_id, name) select id, 'N' from organizations")

@@ -306,6 +306,8 @@ def test_clients_and_tokens(session: Session) -> None:
         revoked=None,
         expired=False,
         client_deleted=False,
+        client_is_full=False,
+        requests_per_second=None,
         kept=None,
         experiment=None,
     )

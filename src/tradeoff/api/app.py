@@ -11,10 +11,12 @@ from starlette.types import Receive, Scope, Send
 
 import tradeoff
 from tradeoff.api import contents, cors, errors, measures, openapi
+from tradeoff.api.rates import Rates
 from tradeoff.api.routes import ROUTES, public
 from tradeoff.api.routing import Route
 from tradeoff.api.session import Door
 from tradeoff.config import Settings
+from tradeoff.service import quotas
 from tradeoff.service.upkeep import Upkeep
 from tradeoff.store.database import Database
 from tradeoff.store.listening import Listener
@@ -42,6 +44,7 @@ def build_api(
         home: where a browser is sent that names no page.
     """
     listener = Listener(database.url)
+    quotas.set_defaults(database, quotas.granted(settings))
     upkeep = Upkeep(database)
 
     @asynccontextmanager
@@ -73,6 +76,7 @@ def build_api(
         wait_seconds=settings.suggestion_wait_seconds,
         acts_at_once=max(1, settings.database_pool_size - SPARE_CONNECTIONS),
         requests_at_once=settings.requests_at_once,
+        rates=Rates(settings.token_requests_per_second, settings.client_requests_per_second),
     )
     app.state.close = door.close
     app.state.door = door

@@ -32,6 +32,14 @@ def read_secret(headers: Headers) -> str | None:
     raise _unreadable()
 
 
+def find_secret(headers: Headers) -> str | None:
+    """The token that a request carries; `None` also when the header cannot be understood."""
+    try:
+        return read_secret(headers)
+    except BadInput:
+        return None
+
+
 def _user_name(credentials: str) -> str:
     try:
         text = base64.b64decode(credentials, validate=True).decode("utf-8")

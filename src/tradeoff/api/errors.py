@@ -21,7 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tradeoff.errors import BadInput, Moved, NotAllowed, TradeoffError
+from tradeoff.errors import BadInput, Moved, NotAllowed, TooManyRequests, TradeoffError
 from tradeoff.spec.values import shown
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/json; charset=utf-8"
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 #: A 503 is over soon; a 409 means that a twin of the request holds the same rows right now.
-RETRY_AFTER_SECONDS = {409: 1, 429: 1, 503: 2}
+RETRY_AFTER_SECONDS = {409: 1, 503: 2}
 MAX_SHOWN_KEY = 100
 #: So many mistakes are told at once.
 TOLD_AT_ONCE = 5
@@ -66,6 +66,10 @@ async def _answer_own(request: Request, error: Exception) -> Response:
     if isinstance(error, Moved):
         response = respond(error.status, error.message, location=error.location)
         response.headers["Location"] = error.location
+        return response
+    if isinstance(error, TooManyRequests):
+        response = respond(error.status, error.message)
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
         return response
     if isinstance(error, NotAllowed) and error.token_status:
         return respond(error.status, error.message, token_status=error.token_status)

@@ -73,6 +73,8 @@ ERRORS = {
     409: "A request with the same key or on the same rows is still at work; try again.",
     413: "The body is too large.",
     422: "It cannot be done now; or the `Idempotency-Key` was used for a different request.",
+    429: "Too many requests, or more observations than there is room for; try again after "
+    "`Retry-After` seconds.",
     503: "The database is away or busy; try again after `Retry-After` seconds.",
 }
 MOVED = {

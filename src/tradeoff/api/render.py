@@ -24,12 +24,14 @@ from tradeoff.api.wire import (
 from tradeoff.api.wire import importances as wire_importances
 from tradeoff.service.insights import Insights
 from tradeoff.service.progress import Progress
+from tradeoff.service.quotas import Quotas
 from tradeoff.service.run_progress import RunProgress
 from tradeoff.spec import constraints, metrics, parameters, stopping, tasks
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.values import Value
 from tradeoff.store import tables
 from tradeoff.store.projects import Overview
+from tradeoff.store.quotas import Usage
 from tradeoff.store.run_fields import FieldType
 
 
@@ -461,6 +463,17 @@ def client(row: tables.Client) -> accounts.Client:
         organization=str(row.organization_id),
         name=row.name,
         created=_seconds(row.created),
+    )
+
+
+def quotas(row: tables.Client, limits: Quotas, usage: Usage) -> accounts.Quotas:
+    """What a client may have, and has."""
+    return accounts.Quotas(
+        client=str(row.id),
+        experiments=accounts.Allowance(limit=limits.experiments, used=usage.experiments),
+        observations=accounts.Allowance(limit=limits.observations, used=usage.observations),
+        file_bytes=accounts.Allowance(limit=limits.file_bytes, used=usage.file_bytes),
+        requests_per_second=limits.requests_per_second,
     )
 
 

@@ -30,12 +30,13 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from tradeoff.api import auth, bodies, errors, rows
+from tradeoff.api.rates import Rates
 from tradeoff.api.routing import Route
 from tradeoff.api.wire.base import Answer
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.suggestions import check_worker_id
 from tradeoff.errors import BadInput, Conflict, TradeoffError, Unavailable
-from tradeoff.service import access, administration, audit, leases
+from tradeoff.service import access, administration, audit, leases, quotas
 from tradeoff.store import idempotency
 from tradeoff.store.database import Database, Session, Twin
 from tradeoff.store.listening import Listener, Watch
@@ -96,6 +97,7 @@ class Door:
         wait_seconds: how long the asking for a suggestion may wait.
         requests_at_once: how many requests may be here; those that wait hold no thread and no
             connection, only a little memory.
+        rates: how often one may ask.
     """
 
     def __init__(
@@ -106,11 +108,13 @@ class Door:
         wait_seconds: float,
         acts_at_once: int,
         requests_at_once: int,
+        rates: Rates,
     ) -> None:
         self.database = database
         self.listener = listener
         self.wait_seconds = wait_seconds
         self.requests_at_once = requests_at_once
+        self.rates = rates
         self._present = 0
         self._closing = False
         # As many threads as connections: whoever waits does so here, in order, and not on the
@@ -132,9 +136,11 @@ class Door:
 
         Raises:
             Unavailable: when too many requests are here already.
+            TooManyRequests: when this token, or its client, asks too often.
         """
         if self._present >= self.requests_at_once:
             raise Unavailable("Too many requests at this moment; try again shortly.")
+        self.rates.admit(auth.find_secret(request.headers))
         self._present += 1
         try:
             return await self._answer(route, request)
@@ -159,7 +165,9 @@ class Door:
 
     async def _run(self, route: Route, call: Call, *, accept_stale: bool = True) -> Reply | None:
         return await self.run_aside(
-            functools.partial(run, self.database, route, call, accept_stale=accept_stale)
+            functools.partial(
+                run, self.database, route, call, accept_stale=accept_stale, rates=self.rates
+            )
         )
 
     async def run_aside(self, act: Callable[[], Result]) -> Result:
@@ -258,7 +266,9 @@ def _worker_id(request: Request) -> str | None:
         raise BadInput(f"Worker-Id: {error}") from error
 
 
-def run(database: Database, route: Route, call: Call, *, accept_stale: bool) -> Reply | None:
+def run(
+    database: Database, route: Route, call: Call, *, accept_stale: bool, rates: Rates
+) -> Reply | None:
     """One act in one transaction.
 
     Args:
@@ -266,12 +276,13 @@ def run(database: Database, route: Route, call: Call, *, accept_stale: bool) -> 
         route: what is asked for.
         call: the request.
         accept_stale: for a route that waits: it must answer now.
+        rates: are told whose the token is.
 
     Returns:
         The answer, committed; `None` when a route that waits has nothing to give yet.
     """
     try:
-        return _act(database, route, call, accept_stale=accept_stale)
+        return _act(database, route, call, accept_stale=accept_stale, rates=rates)
     except (Twin, TradeoffError) as error:
         # What a twin has done may be the very reason why this one cannot do it again.
         if call.key is None or (isinstance(error, TradeoffError) and error.status >= 500):
@@ -284,13 +295,18 @@ def run(database: Database, route: Route, call: Call, *, accept_stale: bool) -> 
         return reply
 
 
-def _act(database: Database, route: Route, call: Call, *, accept_stale: bool) -> Reply | None:
+def _act(
+    database: Database, route: Route, call: Call, *, accept_stale: bool, rates: Rates
+) -> Reply | None:
     with database.transaction() as session:
         caller = access.recognise(
             session, call.secret, key=call.key, experiment_id=_experiment_id(call)
         )
         principal = caller.principal
         audit.act_as(session, audit.Actor("api", principal.token_id, call.address))
+        quotas.remember(session, principal)
+        if call.secret is not None:
+            rates.learn(call.secret, principal)
         if caller.kept is not None:
             return _replay(caller.kept, call)
         arguments = _arguments(session, principal, route, call)

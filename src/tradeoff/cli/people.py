@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tradeoff import errors
 from tradeoff.cli.frame import DataDir, Json, print_json, print_table, public, read_settings
+
+if TYPE_CHECKING:
+    from tradeoff.store.database import Database
 
 clients = typer.Typer(help="Teams: what belongs to one does not exist for another.")
 tokens = typer.Typer(help="API tokens: create, list, rotate, revoke.")
@@ -48,6 +51,73 @@ def list_clients(data_dir: DataDir = None, json: Json = False) -> None:
     ):
         found = [public(c, "id", "name", "created") for c in accounts.list_clients(session)]
     print_table(found, ("id", "name", "created"), json=json)
+
+
+@clients.command("quotas")
+def show_quotas(
+    client: Annotated[str, typer.Argument(help="Its name or id.")],
+    set_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=NUMBER",
+            help="experiments, observations, file_bytes or requests_per_second; without a number "
+            "it is what TRADEOFF_CLIENT_... grants everybody.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Show what a client may have at most and what it has, after changing what is `--set`.
+
+    Examples:
+        tradeoff client quotas robotics
+
+        tradeoff client quotas robotics --set experiments=1000 --set requests_per_second=50
+    """
+    from tradeoff import installation
+    from tradeoff.service import quotas
+
+    changes = dict(_quota(each) for each in set_to or ())
+    settings = read_settings(data_dir)
+    with installation.open_database(settings) as database:
+        quotas.set_defaults(database, quotas.granted(settings))
+        found = _quotas_of(database, client, changes)
+    print_table(found, ("quota", "limit", "used"), json=json)
+
+
+def _quotas_of(
+    database: Database, client: str, changes: dict[str, float | None]
+) -> list[dict[str, Any]]:
+    from tradeoff.service import quotas
+    from tradeoff.store import accounts
+    from tradeoff.store.quotas import measure
+
+    with database.transaction() as session:
+        row = accounts.get_client(session, _find_client(session, client))
+        if changes:
+            quotas.change(session, row, changes)
+        limits, used = quotas.read(session, row), measure(session, row.id)
+    return [
+        {"quota": name, "limit": getattr(limits, name), "used": getattr(used, name, None)}
+        for name in quotas.NAMES
+    ]
+
+
+def _quota(text: str) -> tuple[str, float | None]:
+    from tradeoff.service import quotas
+
+    name, equals, number = text.partition("=")
+    wanted = ", ".join(quotas.NAMES)
+    if name not in quotas.NAMES or not equals:
+        raise errors.BadInput(f"--set: must be NAME=NUMBER with one of {wanted}, not {text!r}")
+    if not number:
+        return name, None
+    try:
+        return name, quotas.check(name, float(number))
+    except ValueError:
+        raise errors.BadInput(f"--set: {name} must be a number, not {number!r}") from None
 
 
 @tokens.command("create")

@@ -37,6 +37,8 @@ class Principal:
         development: the token makes and reaches development experiments only.
         experiment_id: the one experiment that the token reaches; `None` for all of the client.
         training_run_id: the one training run that the token reaches; `None` likewise.
+        is_full: the client has as many observations as it may.
+        requests_per_second: that the client may ask at most, if it has a rate of its own.
     """
 
     token_id: int
@@ -46,6 +48,8 @@ class Principal:
     development: bool
     experiment_id: int | None
     training_run_id: int | None
+    is_full: bool = False
+    requests_per_second: float | None = None
 
 
 def make_secret() -> str:
@@ -133,6 +137,8 @@ def principal_of(token: accounts.Known) -> Principal:
         development=token.development,
         experiment_id=token.experiment_id,
         training_run_id=token.training_run_id,
+        is_full=token.client_is_full,
+        requests_per_second=token.requests_per_second,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tradeoff.engine import design
 from tradeoff.errors import BadInput
-from tradeoff.service import access, audit, observations, projects, suggestions
+from tradeoff.service import access, audit, observations, projects, quotas, suggestions
 from tradeoff.service.access import Principal
 from tradeoff.spec import changes as spec_changes
 from tradeoff.spec import differences
@@ -38,10 +38,12 @@ def create(
     Raises:
         BadInput: when no point of the space satisfies the linear constraints, or the client has
             no such project.
-        NotAllowed: when a development token asks for one that is made of runs.
+        NotAllowed: when a development token asks for one that is made of runs, or the client has
+            all that it may have.
     """
     if runs_only:
         access.require_production(principal)
+    quotas.require_experiment(session, client_id)
     if project is not None:
         projects.require(session, client_id, project)
     if not _has_interior(spec):
@@ -98,6 +100,7 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
 
     Raises:
         BadInput: when something would change that cannot.
+        NotAllowed: when it would come back, and the client has all that it may have.
     """
     experiments.lock(session, experiment)
     known = audit.state_of(experiment)
@@ -107,6 +110,8 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
         _refuse_moving_runs(experiment, changes["project"])
         projects.move(session, experiment, changes["project"])
     if "state" in changes:
+        if changes["state"] == "active" != experiment.state:
+            quotas.require_experiment(session, experiment.client_id)
         experiment.state = changes["state"]
     if "metadata" in changes:
         experiment.metadata_ = changes["metadata"]

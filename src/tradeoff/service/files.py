@@ -12,6 +12,7 @@ import hmac
 from typing import Literal
 
 from tradeoff.errors import BadInput, NotAllowed, NotFound
+from tradeoff.service import quotas
 from tradeoff.store import accounts, files, tables, training_runs
 from tradeoff.store.database import Session
 
@@ -38,10 +39,12 @@ def create(
 
     Raises:
         BadInput: when the run has as many as it can have.
+        NotAllowed: when the client has no room for it.
     """
     training_runs.lock(session, run)
     if len(run.files) >= MAX_FILES:
         raise BadInput(f"A training run has at most {MAX_FILES} files.")
+    quotas.require_file(session, run.client_id, content_length)
     file = files.insert_file(
         session,
         run,

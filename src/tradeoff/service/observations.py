@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeoff.errors import BadInput, NotFound
-from tradeoff.service import audit
+from tradeoff.service import audit, quotas
 from tradeoff.service.access import require_active
 from tradeoff.service.suggestions import is_modelled
 from tradeoff.spec import tasks
@@ -62,7 +62,9 @@ def report(session: Session, experiment: tables.Experiment, report: Report) -> t
 
     Raises:
         BadInput: when it does not fit the experiment; the message names the field.
+        TooManyRequests: when the client has all the observations that it may have.
     """
+    quotas.require_observations(session, experiment.client_id)
     if not report.dedupe:
         kept = _keep_at_once(session, experiment, report)
         if kept is not None:
@@ -100,7 +102,9 @@ def report_many(
 
     Raises:
         BadInput: when one does not fit; the message names it by its index.
+        TooManyRequests: when the client has all the observations that it may have.
     """
+    quotas.require_observations(session, experiment.client_id)
     if len(reports) > MAX_BATCH:
         raise BadInput(f"observations: at most {MAX_BATCH} at once, not {len(reports)}")
     if not reports:

@@ -10,8 +10,10 @@ import logging
 import threading
 
 from tradeoff.errors import TradeoffError
+from tradeoff.service import quotas
 from tradeoff.store import browser_sessions, idempotency, leases, queue
 from tradeoff.store.database import Database
+from tradeoff.store.quotas import note_full
 
 logger = logging.getLogger(__name__)
 
@@ -19,12 +21,13 @@ INTERVAL_SECONDS = 10.0
 
 
 def do_once(database: Database) -> None:
-    """Put dead workers' jobs back, forget what is past its time, note which leases ran out."""
+    """Put dead workers' jobs back, forget what is past its time, note what ran out or is full."""
     with database.transaction() as session:
         queue.sweep(session)
     with database.transaction() as session:
         idempotency.purge(session)
         browser_sessions.purge(session)
+        note_full(session, quotas.defaults_of(session).observations)
     lapsed = leases.LAPSE_BATCH
     while lapsed == leases.LAPSE_BATCH:
         with database.transaction() as session:

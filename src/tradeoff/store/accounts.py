@@ -129,6 +129,8 @@ class Known:
         revoked: when it was revoked.
         expired: it is past its time.
         client_deleted: its client is no more.
+        client_is_full: its client has as many observations as it may.
+        requests_per_second: that its client may ask at most, if it has a rate of its own.
         kept: what a request of its was answered; see `find_token`.
         experiment: that was asked for along with it.
     """
@@ -144,6 +146,8 @@ class Known:
     revoked: datetime.datetime | None
     expired: bool
     client_deleted: bool
+    client_is_full: bool
+    requests_per_second: float | None
     kept: Kept | None
     experiment: Experiment | None
 
@@ -152,7 +156,8 @@ _EXPERIMENT = Form(Experiment)
 _KNOWN = """
     tokens.id, tokens.client_id, clients.organization_id, tokens.hash, tokens.role,
     tokens.development, tokens.experiment_id, tokens.training_run_id, tokens.revoked,
-    coalesce(tokens.expires <= now(), false), clients.deleted
+    coalesce(tokens.expires <= now(), false), clients.deleted,
+    clients.is_full, cast(clients.quotas ->> 'requests_per_second' as double precision)
 """
 # Every request asks this. ix_tokens_unique_hash, pk_clients, pk_idempotency_keys, pk_experiments
 _FIND_TOKEN = Query(

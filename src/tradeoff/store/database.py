@@ -11,6 +11,7 @@ import os
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg2
 import psycopg2.errors
@@ -68,12 +69,14 @@ class Database:
     Attributes:
         url: libpq's form of the address, password included: never to be logged.
         engine: SQLAlchemy's engine, for the rooms below `store`.
+        info: what every session knows from its beginning.
     """
 
     def __init__(self, url: str, engine: Engine) -> None:
         self.url = url
         self.engine = engine
-        self._sessions = sessionmaker(engine, expire_on_commit=False)
+        self.info: dict[str, Any] = {}
+        self._sessions = sessionmaker(engine, expire_on_commit=False, info=self.info)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

@@ -103,6 +103,11 @@ class Client(Base):
     name: Mapped[str]
     created: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
     deleted: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    #: What it may have at most, where that is not what the installation grants; see
+    #: `service.quotas`.
+    quotas: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    #: It has as many observations as it may; every request learns of it along with its token.
+    is_full: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
 
 
 class Token(Base):

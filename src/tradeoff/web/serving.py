@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from tradeoff.errors import BadInput, NotAuthenticated, TooLarge, TradeoffError
-from tradeoff.service import access, audit, sign_in
+from tradeoff.service import access, audit, quotas, sign_in
 from tradeoff.store.database import Database
 from tradeoff.web import auth
 from tradeoff.web.headers import HEADERS
@@ -112,6 +112,7 @@ class Endpoint:
             return
         address = request.client.host if request.client else None
         audit.act_as(visit.session, audit.Actor("dashboard", visit.who.token_id, address))
+        quotas.remember(visit.session, visit.who)
         writes = request.method == "POST"
         if writes:
             assert visit.secret is not None

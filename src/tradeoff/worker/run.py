@@ -9,6 +9,7 @@ from procrastinate import App
 from procrastinate.exceptions import ConnectorException
 
 from tradeoff.config import Settings
+from tradeoff.service import quotas
 from tradeoff.service.upkeep import Upkeep
 from tradeoff.store import queue
 from tradeoff.store.database import Database
@@ -39,6 +40,7 @@ def run_worker(database: Database, settings: Settings) -> None:
         threads=settings.engine_threads,
         memory_bytes=None if megabytes is None else megabytes * 2**20,
     )
+    quotas.set_defaults(database, quotas.granted(settings))
     upkeep = Upkeep(database)
     # Torch is imported before the first job, not during it.
     engine.start()

@@ -123,6 +123,8 @@ ROUTES = (
     Route("GET", CLIENT, clients.fetch, READ),
     Route("PUT", CLIENT, clients.update, ADMIN),
     Route("DELETE", CLIENT, clients.delete, ADMIN),
+    Route("GET", CLIENT + "/quotas", clients.fetch_quotas, ADMIN),
+    Route("PUT", CLIENT + "/quotas", clients.update_quotas, ADMIN),
     Route("GET", CLIENT + "/permissions", clients.fetch_permissions, ADMIN),
     Route("POST", CLIENT + "/tokens", tokens.create, ADMIN),
     Route("GET", CLIENT + "/tokens", tokens.fetch_list, READ),

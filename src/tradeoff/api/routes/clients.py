@@ -8,16 +8,19 @@ from tradeoff.api.wire.accounts import (
     ClientCreate,
     ClientList,
     ClientUpdate,
+    Quotas,
+    QuotasUpdate,
     UserPermission,
 )
 from tradeoff.api.wire.base import Empty
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Fetch
-from tradeoff.service import accounts
+from tradeoff.service import accounts, quotas
 from tradeoff.service.access import Principal
 from tradeoff.store import accounts as stored
 from tradeoff.store import tables, users
 from tradeoff.store.database import Session
+from tradeoff.store.quotas import measure
 
 
 def fetch(client: tables.Client, query: Fetch) -> Client:
@@ -87,6 +90,23 @@ def fetch_permissions(
     """
     found = users.list_permissions(session, client.organization_id, client_id=client.id)
     return paging.whole([render.permission(*each) for each in found])
+
+
+def fetch_quotas(session: Session, client: tables.Client, query: Fetch) -> Quotas:
+    """Tell what a client may have at most, and what it has.
+
+    Needs the role admin.
+    """
+    return render.quotas(client, quotas.read(session, client), measure(session, client.id))
+
+
+def update_quotas(session: Session, client: tables.Client, body: QuotasUpdate) -> Quotas:
+    """Say what a client may have at most.
+
+    What is there already stays, whatever the quota. Needs the role admin.
+    """
+    quotas.change(session, client, body.model_dump(include=body.model_fields_set))
+    return render.quotas(client, quotas.read(session, client), measure(session, client.id))
 
 
 def _create(session: Session, organization_id: int, body: ClientCreate) -> Client:

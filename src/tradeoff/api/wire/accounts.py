@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from tradeoff.api.wire.base import Answer, Create, Flag, Id, Request
 from tradeoff.api.wire.queries import ListingById
-from tradeoff.service import access
+from tradeoff.service import access, quotas
 from tradeoff.spec.values import Name, shown
 
 Role = Literal["read", "write", "admin"]
@@ -30,6 +30,34 @@ def check_lease(value: Any) -> int:
             f"must be a whole number of seconds from 60 to {MAX_LEASE_SECONDS}, not {shown(value)}"
         )
     return int(value)
+
+
+def check_count(value: Any) -> float:
+    """How many of something there may be.
+
+    Raises:
+        ValueError: when it is no whole number from 0 to 10^15.
+    """
+    return quotas.check("experiments", _number(value))
+
+
+def check_rate(value: Any) -> float:
+    """How often something may be.
+
+    Raises:
+        ValueError: when it is no number from 0.01 to 100,000.
+    """
+    return quotas.check("requests_per_second", _number(value))
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"must be a number, not {shown(value)}")
+    return float(value)
+
+
+Count = Annotated[int, BeforeValidator(check_count)]
+Rate = Annotated[float, BeforeValidator(check_rate)]
 
 
 class Token(Answer):
@@ -207,6 +235,47 @@ class ClientUpdate(Request):
     """What to call the team."""
     client_security: Security | None = None
     """`allow_users_to_see_experiments_by_others`, which is `true`."""
+
+
+class Allowance(Answer):
+    """Of one thing: how much there may be, and how much there is."""
+
+    limit: int | None
+    """`null`: as much as there is room for."""
+    used: int
+
+
+class Quotas(Answer):
+    """What a client may have at most, and what it has."""
+
+    object: Literal["quotas"] = "quotas"
+    client: str
+    experiments: Allowance
+    """Experiments that are not deleted."""
+    observations: Allowance
+    """Observations of all experiments together."""
+    file_bytes: Allowance
+    """Bytes of all files of training runs together."""
+    requests_per_second: float | None
+    """Requests of all tokens together that one API process answers; `null`: any number."""
+
+
+class QuotasUpdate(Request):
+    """What to change; a key that is absent leaves its part as it is.
+
+    `null` gives the client what the installation grants everybody.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"experiments": 1000}]})
+
+    experiments: Count | None = None
+    """Experiments that are not deleted."""
+    observations: Count | None = None
+    """Observations of all experiments together."""
+    file_bytes: Count | None = None
+    """Bytes of all files of training runs together."""
+    requests_per_second: Rate | None = None
+    """Requests of all tokens together that one API process answers."""
 
 
 class ClientList(ListingById):
