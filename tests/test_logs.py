@@ -90,3 +90,20 @@ def test_error_lines_are_told_from_others(
     warning, error = capsys.readouterr().err.splitlines()
     assert logs.is_error(error)
     assert not logs.is_error(warning)
+
+
+def test_each_line_says_which_request_it_belongs_to(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json")
+    logger = logging.getLogger("tradeoff.test")
+
+    with logs.about(request_id="abc-1"):
+        logger.info("inside", extra={"token": SECRET})
+        with logs.about(trace_id="0af7"):
+            logger.info("deeper")
+    logger.info("outside")
+
+    inside, deeper, outside = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert inside["request_id"] == "abc-1"
+    assert SECRET not in json.dumps(inside)
+    assert (deeper["request_id"], deeper["trace_id"]) == ("abc-1", "0af7")
+    assert "request_id" not in outside

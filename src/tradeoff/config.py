@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     client_experiments: int | None = Field(default=None, ge=0)
     client_observations: int | None = Field(default=None, ge=0)
     client_file_bytes: int | None = Field(default=None, ge=0)
+    #: Where this process alone shows its measurements; the API also has `/metrics`.
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    metrics_host: str = "127.0.0.1"
+    #: File that spans are written to, one JSON object a line; `None`: see `sends_traces`.
+    traces: Path | None = None
     #: Write a line into the log for each request.
     access_log: bool = False
     #: Time limit of one model refresh, in seconds; after it a simpler answer takes over.
@@ -56,6 +61,12 @@ class Settings(BaseSettings):
     api_url: str | None = None
     #: Their token; `None` takes the local `tradeoff up`'s.
     api_token: str | None = Field(default=None, repr=False)
+
+    @property
+    def sends_traces(self) -> bool:
+        """Whether OpenTelemetry's own variables name a place to send traces to."""
+        names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+        return any(os.environ.get(name) for name in names)
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a child process that is to have these settings."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Literal
 
 import structlog
@@ -19,6 +22,8 @@ SECRET = re.compile(r"tdo_[A-Za-z0-9_\-]{9,}|dGRvX[A-Za-z0-9+/=_\-]{9,}")
 #: How a line says that somebody must look, in either format.
 _ERROR = re.compile(r'^\S+ \[(?:error|critical)\s*\]|"level": ?"(?:error|critical)"')
 #: These say at each event what nobody asked.
+#: What every line of a piece of work carries beside its own data: the request's id, its trace.
+_work: ContextVar[Mapping[str, str]] = ContextVar("work", default=MappingProxyType({}))
 QUIET = ("httpx", "httpcore", "procrastinate", "alembic", "asyncio", "multipart")
 
 
@@ -29,6 +34,7 @@ def configure(log_format: Literal["text", "json"] = "text", *, level: int = logg
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
+        _add_work,
         _escape,
         structlog.processors.format_exc_info,
     ]
@@ -68,6 +74,16 @@ def configure(log_format: Literal["text", "json"] = "text", *, level: int = logg
     sys.excepthook = _log_uncaught
 
 
+@contextmanager
+def about(**told: str) -> Iterator[None]:
+    """Let each line say what it belongs to, in this block and in the threads that work for it."""
+    token = _work.set({**_work.get(), **told})
+    try:
+        yield
+    finally:
+        _work.reset(token)
+
+
 def redact(text: str) -> str:
     """Return the text without the tokens in it."""
     return SECRET.sub("tdo_[redacted]", text)
@@ -76,6 +92,14 @@ def redact(text: str) -> str:
 def is_error(line: str) -> bool:
     """Tell whether a line that we wrote is of level error or above."""
     return _ERROR.search(line) is not None
+
+
+def _add_work(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for key, value in _work.get().items():
+        event.setdefault(key, value)
+    return event
 
 
 def _escape(

@@ -12,7 +12,7 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
-from tradeoff import config, errors, installation, stack, supervisor
+from tradeoff import config, errors, installation, measures, stack, supervisor, traces
 from tradeoff.api import app as api
 from tradeoff.store import database
 from tradeoff.web import app as web
@@ -70,6 +70,9 @@ def serve(settings: config.Settings, *, host: str, port: int, share_port: bool =
         port = stack.check_port(host, port)
     # uvicorn repeats the signal that ended it; the default would skip what follows the server.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    traces.configure("tradeoff-api", otlp=settings.sends_traces, file=settings.traces)
+    if settings.metrics_port is not None:
+        measures.serve(settings.metrics_host, settings.metrics_port)
     with installation.open_database(settings) as opened:
         opened.check_durability()
         app = create_app(settings.model_copy(update={"database_url": opened.url}))

@@ -141,7 +141,7 @@ class Stack:
     def start_children(
         self, record: Path, *, host: str, port: int, workers: int, api_processes: int
     ) -> None:
-        """Start the API and the workers."""
+        """Start the API and the workers; the first ports of measurements are the API's."""
         logs = self.settings.data_dir / "logs"
         command = [sys.executable, "-m", "tradeoff"]
         serve = [*command, "api", "--supervised", "--host", host, "--port", str(port)]
@@ -157,6 +157,10 @@ class Stack:
             work = [*command, "worker", "--supervised"]
             name = f"worker-{number}"
             children.append(supervisor.Child(name, work, logs / f"{name}.log", GRACE_SECONDS))
+        if self.settings.metrics_port is not None:
+            # Several cannot have one port; and behind a shared one nobody knows who answers.
+            for own, child in enumerate(children, start=self.settings.metrics_port):
+                child.command = [*child.command, "--metrics-port", str(own)]
         self._supervisor = supervisor.Supervisor(
             children, environment=self._environment, record=record, say=self.say
         )

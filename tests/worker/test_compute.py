@@ -13,6 +13,7 @@ import pytest
 
 from tests.builders import make_history, make_spec
 from tests.worker import hooks
+from tradeoff import measures
 from tradeoff.engine.state import State
 from tradeoff.worker.compute import EngineFailed, EngineProcess, Question, _complete, _Message
 
@@ -85,6 +86,31 @@ def test_an_engine_that_raises_fails_the_question_with_its_reason(engine: Engine
         engine.ask(broken, limit_seconds=60)
 
     assert engine.ask(question, limit_seconds=60).candidates
+
+
+def test_prometheus_is_told_how_long_it_took_and_why_there_is_no_answer(
+    engine: EngineProcess,
+) -> None:
+    def told(name: str, **labels: str) -> float:
+        labels["act"] = "suggest"
+        return measures.REGISTRY.get_sample_value(f"tradeoff_engine_{name}", labels) or 0.0
+
+    broken = replace(make_question(), spec=None)  # type: ignore[arg-type]  # that is the point
+    before = {reason: told("failures_total", reason=reason) for reason in measures.REASONS}
+    asked = told("seconds_count", device="cpu")
+
+    with pytest.raises(EngineFailed):
+        engine.ask(broken, limit_seconds=60)
+    with pytest.raises(EngineFailed):
+        engine.ask(make_question(observations=400, q=64), limit_seconds=0.3)
+    engine.ask(make_question(), limit_seconds=60)
+
+    after = {reason: told("failures_total", reason=reason) for reason in measures.REASONS}
+    assert after == before | {"raised": before["raised"] + 1, "time": before["time"] + 1}
+    assert told("seconds_count", device="cpu") == asked + 3
+    held = measures.REGISTRY.get_sample_value("tradeoff_engine_memory_bytes")
+    assert held is not None
+    assert held > 50 * 2**20
 
 
 # What the child keeps

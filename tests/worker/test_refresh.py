@@ -14,6 +14,7 @@ from tests.builders import make_experiment, observe, principal_of
 from tests.conftest import Account
 from tests.service.acts import clear_queue, empty_buffer, waiting
 from tests.worker import hooks
+from tradeoff import measures
 from tradeoff.engine.suggest import Suggested
 from tradeoff.service import access, ladder, observations, suggestions
 from tradeoff.spec.metrics import MetricEvaluation
@@ -428,3 +429,22 @@ def buffer_of(database: Database, experiment_id: int) -> list[tables.Suggestion]
 def engine_state_of(database: Database, experiment_id: int) -> Any:
     with database.transaction() as session:
         return experiments.get(session, experiment_id).engine_state
+
+
+def test_prometheus_is_told_how_refreshes_end(
+    database: Database, account: Account, engine: EngineProcess
+) -> None:
+    def told() -> list[float]:
+        name = "tradeoff_refreshes_total"
+        labels: list[dict[str, str]] = [{"outcome": each} for each in measures.OUTCOMES]
+        return [measures.REGISTRY.get_sample_value(name, each) or 0.0 for each in labels]
+
+    experiment_id = make_experiment(database, account)
+    before = told()
+
+    assert run(database, engine, experiment_id) is False
+    observe(database, account, experiment_id, count=8)
+    assert run(database, engine, experiment_id) is True
+
+    published, overtaken, idle, failed = before
+    assert told() == [published + 1, overtaken, idle + 1, failed]

@@ -10,7 +10,8 @@ from starlette import routing
 from starlette.types import Receive, Scope, Send
 
 import tradeoff
-from tradeoff.api import contents, cors, errors, measures, openapi
+from tradeoff import traces
+from tradeoff.api import contents, cors, errors, measured, openapi, traced
 from tradeoff.api.rates import Rates
 from tradeoff.api.routes import ROUTES, public
 from tradeoff.api.routing import Route
@@ -69,6 +70,8 @@ def build_api(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # Its own spans would hold addresses as they were sent; see `traced`.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     door = Door(
         database,
@@ -83,11 +86,12 @@ def build_api(
     app.router.routes.extend(_serve(door, route) for route in routes)
     app.router.routes.extend(_refuse_others(routes))
     document = openapi.describe(routes, version=tradeoff.__version__)
-    gauges = measures.Measures()
-    app.include_router(public.build_router(database, gauges, document, home))
+    app.include_router(public.build_router(database, document, home))
     app.include_router(contents.build_router(door))
     app.openapi = lambda: document  # type: ignore[method-assign]  # the documented way
-    app.add_middleware(measures.Measured, measures=gauges)
+    app.add_middleware(measured.Measured)
+    if traces.are_on():
+        app.add_middleware(traced.Traced)
     errors.install(app)
     app.add_middleware(cors.Shared)
     return app

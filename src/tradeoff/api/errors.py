@@ -11,7 +11,7 @@ import json
 import logging
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 from fastapi import FastAPI, Request
@@ -21,6 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tradeoff import logs
 from tradeoff.errors import BadInput, Moved, NotAllowed, TooManyRequests, TradeoffError
 from tradeoff.spec.values import shown
 
@@ -111,18 +112,29 @@ class Boundary:
                 headers.setdefault("X-Content-Type-Options", "nosniff")
             await send(message)
 
+        with logs.about(request_id=request_id):
+            await self._answer(scope, receive, send_with_id, request_id, lambda: has_begun)
+
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        request_id: str,
+        has_begun: Callable[[], bool],
+    ) -> None:
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, receive, send)
         except Exception:
-            logger.exception("request failed unexpectedly", extra={"request_id": request_id})
-            if has_begun:
+            logger.exception("request failed unexpectedly")
+            if has_begun():
                 raise
             response = respond(
                 500,
                 "Something went wrong on our side. It was logged with the request id "
                 f"{request_id}; please report it.",
             )
-            await response(scope, receive, send_with_id)
+            await response(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> str:

@@ -14,6 +14,7 @@ few connections.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import hashlib
 import re
@@ -183,7 +184,10 @@ class Door:
         except TimeoutError:
             raise Unavailable("The service is busy; try again shortly.") from None
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, act)
+            # The thread works for this request: what it logs says so, and its steps are below it.
+            work = contextvars.copy_context()
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, work.run, act)
         finally:
             self._turns.release()
 

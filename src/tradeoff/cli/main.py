@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 from importlib.util import find_spec
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -27,6 +27,9 @@ from tradeoff.cli.frame import (
     screen,
 )
 from tradeoff.client import resend as resending
+
+if TYPE_CHECKING:
+    from tradeoff import config
 
 OVERVIEW = """\
 Optimization as a service for competing objectives: suggest, train, observe, and get the
@@ -76,6 +79,15 @@ app.command()(records.audit)
 
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=65535,
+        help="Port of this process's own measurements. Default: TRADEOFF_METRICS_PORT, else none.",
+        show_default=False,
+    ),
+]
 Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
 
 
@@ -122,6 +134,15 @@ def up(
     api_processes: Annotated[
         int, typer.Option(min=1, max=64, help="API processes, which share the port.")
     ] = 1,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65000,
+            help="Port of the first process's measurements; each further process has the next one.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run everything on this machine: Postgres, API, workers. Ctrl-C stops all of it.
 
@@ -134,7 +155,7 @@ def up(
     """
     from tradeoff import server
 
-    settings = read_settings(data_dir, logging_level=logging.WARNING)
+    settings = _measured(read_settings(data_dir, logging_level=logging.WARNING), metrics_port)
     server.up(settings, host=host, port=port, workers=workers, api_processes=api_processes, say=say)
 
 
@@ -146,6 +167,7 @@ def api(
     share_port: Annotated[
         bool, typer.Option(help="Listen together with others of this option; not on Windows.")
     ] = False,
+    metrics_port: MetricsPort = None,
     supervised: Supervised = False,
 ) -> None:
     """Run one API process alone.
@@ -158,19 +180,21 @@ def api(
     config.limit_algebra()
     from tradeoff import server
 
-    settings = read_settings(data_dir, logging_level=logging.INFO)
+    settings = _measured(read_settings(data_dir, logging_level=logging.INFO), metrics_port)
     _watch_parent(supervised)
     server.serve(settings, host=host, port=port, share_port=share_port)
 
 
 @app.command()
-def worker(data_dir: DataDir = None, supervised: Supervised = False) -> None:
+def worker(
+    data_dir: DataDir = None, metrics_port: MetricsPort = None, supervised: Supervised = False
+) -> None:
     """Run one worker process alone: it computes suggestions in the background.
 
     Example:
         TRADEOFF_DATABASE_URL=postgresql://me@db/tradeoff TRADEOFF_DEVICE=cuda:1 tradeoff worker
     """
-    settings = read_settings(data_dir, logging_level=logging.INFO)
+    settings = _measured(read_settings(data_dir, logging_level=logging.INFO), metrics_port)
     _watch_parent(supervised)
     missing = [name for name in ("torch", "gpytorch", "botorch") if not find_spec(name)]
     if missing:
@@ -183,6 +207,10 @@ def worker(data_dir: DataDir = None, supervised: Supervised = False) -> None:
 
     with installation.open_database(settings) as opened:
         run.run_worker(opened, settings)
+
+
+def _measured(settings: config.Settings, port: int | None) -> config.Settings:
+    return settings if port is None else settings.model_copy(update={"metrics_port": port})
 
 
 @app.command()

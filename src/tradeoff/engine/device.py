@@ -48,6 +48,18 @@ def limit_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def read_memory() -> tuple[int, int] | None:
+    """Bytes taken on this process's GPU, by everybody, and all that it has; `None` without one."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch has no type here
+        return None
+    try:
+        free, total = torch.cuda.mem_get_info()
+    except RuntimeError:
+        # After a CUDA error nothing can be asked any more.
+        return None
+    return total - free, total
+
+
 def tensor(values: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
     """A copy of an array in double precision on the device."""
     return torch.tensor(np.ascontiguousarray(values), dtype=DTYPE, device=device)

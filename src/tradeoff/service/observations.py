@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tradeoff import measures
 from tradeoff.errors import BadInput, NotFound
 from tradeoff.service import audit, quotas
 from tradeoff.service.access import require_active
@@ -269,11 +270,18 @@ def _keep(
     kept = reports.keep(session, experiment, rows, most=MAX_OBSERVATIONS)
     if kept is None:
         return None
+    _measure(rows)
     unlucky = {row["suggestion_id"] for row in rows if row["transient"]}
     _serve_again(session, experiment, unlucky.intersection(kept.closed))
     if any(not row["transient"] for row in rows):
         _ask_for_refresh(session, experiment)
     return kept.observations
+
+
+def _measure(rows: Sequence[Mapping[str, Any]]) -> None:
+    failed = sum(row["failed"] for row in rows)
+    transient = sum(row["transient"] for row in rows)
+    measures.note_observations(len(rows) - failed, failed - transient, transient)
 
 
 def _serve_again(

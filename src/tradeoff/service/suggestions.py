@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tradeoff import measures
 from tradeoff.engine import design
 from tradeoff.service import audit, ladder, leases, queued_suggestions
 from tradeoff.service.access import require_active
@@ -137,6 +138,24 @@ def serve(
     held = leases.give_back(session, experiment, asker)
     if held is not None:
         return held
+    served = _take(session, experiment, asker, accept_stale=accept_stale)
+    if served is not None:
+        _measure(experiment, served)
+    return served
+
+
+def _measure(experiment: tables.Experiment, served: tables.Suggestion) -> None:
+    """Tell how old it is what is handed out."""
+    assert served.opened is not None, "it was just handed out"
+    age = (served.opened - served.computed).total_seconds()
+    behind = experiment.observation_count - served.observations_seen
+    measures.note_suggestion(served.source, age_seconds=age, behind=behind)
+
+
+def _take(
+    session: Session, experiment: tables.Experiment, asker: Asker, *, accept_stale: bool
+) -> tables.Suggestion | None:
+    """What `serve` hands out to somebody who holds nothing yet."""
     bandwidth = experiment.spec.parallel_bandwidth or 1
     # The design's points know of no observation, so none of them is ever stale.
     by_model = is_modelled(experiment) and not is_initial(experiment)

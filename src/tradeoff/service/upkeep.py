@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
+from tradeoff import measures
 from tradeoff.errors import TradeoffError
 from tradeoff.service import quotas
 from tradeoff.store import browser_sessions, idempotency, leases, queue
@@ -22,8 +24,10 @@ INTERVAL_SECONDS = 10.0
 
 def do_once(database: Database) -> None:
     """Put dead workers' jobs back, forget what is past its time, note what ran out or is full."""
+    look(database)
     with database.transaction() as session:
-        queue.sweep(session)
+        swept = queue.sweep(session)
+    measures.JOBS_SWEPT.inc(swept)
     with database.transaction() as session:
         idempotency.purge(session)
         browser_sessions.purge(session)
@@ -32,6 +36,21 @@ def do_once(database: Database) -> None:
     while lapsed == leases.LAPSE_BATCH:
         with database.transaction() as session:
             lapsed = leases.lapse(session, limit=leases.LAPSE_BATCH)
+
+
+def look(database: Database) -> None:
+    """Tell Prometheus how the queue does.
+
+    Raises:
+        Unavailable: when the database does not answer; Prometheus is told that, too.
+    """
+    try:
+        with database.transaction() as session:
+            state = queue.read_state(session)
+    except TradeoffError:
+        measures.note_database_away()
+        raise
+    measures.note_queue(state.waiting, state.running, state.oldest_seconds, state.workers)
 
 
 class Upkeep:
@@ -55,10 +74,14 @@ class Upkeep:
             self._thread.join(timeout=5)
 
     def _run(self) -> None:
+        self._try(look)
         while not self._stopping.wait(INTERVAL_SECONDS):
-            try:
-                do_once(self._database)
-            except TradeoffError as error:
-                logger.warning("upkeep has to wait", extra={"reason": error.message})
-            except Exception:  # the door of this thread: it must outlive whatever happens
-                logger.exception("upkeep failed")
+            self._try(do_once)
+
+    def _try(self, act: Callable[[Database], None]) -> None:
+        try:
+            act(self._database)
+        except TradeoffError as error:
+            logger.warning("upkeep has to wait", extra={"reason": error.message})
+        except Exception:  # the door of this thread: it must outlive whatever happens
+            logger.exception("upkeep failed")

@@ -14,6 +14,7 @@ from procrastinate import App, PsycopgConnector
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from tradeoff import traces
 from tradeoff.store.database import Session, name_sessions
 from tradeoff.store.prepared import Query
 from tradeoff.store.tables import QUEUE_SCHEMA
@@ -80,6 +81,7 @@ def _defer(session: Session, task: str, lock: str, experiment_id: int, client_id
         lock=lock,
         experiment_id=experiment_id,
         client_id=client_id,
+        trace=traces.carrier(),
     )
 
 
@@ -113,7 +115,11 @@ DEFER = Query(
            jsonb_build_object(
                'experiment_id', cast(%(experiment_id)s as bigint),
                'client_id', cast(%(client_id)s as bigint)
-           )
+           ) || case when cast(%(trace)s as text) is null then jsonb '{{}}' else
+               jsonb_build_object(
+                   'trace', cast(%(trace)s as text),
+                   'asked', extract(epoch from clock_timestamp())
+               ) end
     where not exists (
         select from {QUEUE_SCHEMA}.procrastinate_jobs
         where queueing_lock = %(queueing_lock)s and status = 'todo'
@@ -126,6 +132,7 @@ DEFER = Query(
         "client_id": "bigint",
         "lock": "text",
         "queueing_lock": "text",
+        "trace": "text",
     },
 )
 

@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import asdict, dataclass
 
+from tradeoff import traces
 from tradeoff.engine.state import State
 from tradeoff.errors import NotFound
 from tradeoff.service import insights
@@ -65,9 +66,10 @@ class Analyst:
             return False
         started = time.monotonic()
         try:
-            found = self._engine.analyse(
-                subject.spec, subject.history, subject.state, limit_seconds=self._limit_seconds
-            )
+            with traces.span("engine", observations=subject.observations):
+                found = self._engine.analyse(
+                    subject.spec, subject.history, subject.state, limit_seconds=self._limit_seconds
+                )
         except EngineFailed as error:
             logger.warning(
                 "an analysis failed", extra={"experiment": experiment_id, "reason": str(error)}

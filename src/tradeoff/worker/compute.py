@@ -18,10 +18,12 @@ from multiprocessing.connection import Connection
 
 import psutil
 
+from tradeoff import measures
 from tradeoff.engine import device, importance, suggest
 from tradeoff.engine.state import State
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History, Observation
+from tradeoff.worker import gpu
 from tradeoff.worker.histories import MOST_EXPERIMENTS, MOST_OBSERVATIONS
 from tradeoff.worker.recent import Recent
 
@@ -44,7 +46,20 @@ Past = tuple[int, int]
 
 
 class EngineFailed(Exception):
-    """The engine did not answer: it raised, was killed, took too long or too much memory."""
+    """The engine did not answer: it raised, was killed, took too long or too much memory.
+
+    Attributes:
+        reason: which of them, in one word.
+    """
+
+    def __init__(self, message: str, reason: measures.Reason = "raised") -> None:
+        super().__init__(message, reason)
+        self.message = message
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """What happened."""
+        return self.message
 
 
 class EngineOverran(EngineFailed):
@@ -84,6 +99,14 @@ class _Message:
     question: Question
     known: int = 0
     forget: tuple[Past, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What the child sends back; of its GPU the memory taken and all there is, when it uses one."""
+
+    answer: object
+    gpu_memory: tuple[int, int] | None
 
 
 class EngineProcess:
@@ -148,22 +171,37 @@ class EngineProcess:
         return answer
 
     def _ask(self, question: Question, limit_seconds: float) -> object:
-        with self._guard:
-            pipe = self._ensure()
+        act = "analyse" if question.analyse else "suggest"
+        on_gpu = question.device != "cpu" and gpu.is_used(
+            question.device,
+            rows=len(question.history.observations),
+            metrics=len(question.spec.metrics),
+        )
+        timed = measures.ENGINE_SECONDS.labels(act, "gpu" if on_gpu else "cpu").time()
+        with self._guard, timed:
             try:
-                pipe.send(self._shorten(question))
-                self._wait(pipe, limit_seconds)
-                answer: object = pipe.recv()
-            except (EOFError, OSError) as error:
-                self._kill()
-                raise EngineFailed("the engine's process died") from error
-            except EngineFailed:
+                return self._ask_child(question, limit_seconds)
+            except EngineFailed as error:
+                measures.ENGINE_FAILURES.labels(act, error.reason).inc()
                 self._kill()
                 raise
-            if isinstance(answer, EngineFailed):
-                self._kill()
-                raise answer
-            return answer
+
+    def _ask_child(self, question: Question, limit_seconds: float) -> object:
+        pipe = self._ensure()
+        try:
+            pipe.send(self._shorten(question))
+            self._wait(pipe, limit_seconds)
+            reply = pipe.recv()
+        except (EOFError, OSError) as error:
+            raise EngineFailed("the engine's process died", "died") from error
+        assert isinstance(reply, _Reply)
+        assert self._process is not None
+        measures.ENGINE_MEMORY.set(_memory_of(self._process.pid))
+        if reply.gpu_memory is not None:
+            measures.note_gpu_memory(*reply.gpu_memory)
+        if isinstance(reply.answer, EngineFailed):
+            raise reply.answer
+        return reply.answer
 
     def abort(self) -> None:
         """Kill the child in the middle of its work: whoever waits for it gets `EngineFailed`."""
@@ -197,10 +235,10 @@ class EngineProcess:
         end = time.monotonic() + limit_seconds
         while not pipe.poll(max(0.0, min(WATCH_SECONDS, end - time.monotonic()))):
             if time.monotonic() >= end:
-                raise EngineOverran(f"not done after {limit_seconds:g} seconds")
+                raise EngineOverran(f"not done after {limit_seconds:g} seconds", "time")
             if _memory_of(self._process.pid) > self._memory_bytes:
                 megabytes = self._memory_bytes / 2**20
-                raise EngineOverran(f"it took more than {megabytes:.0f} MB of memory")
+                raise EngineOverran(f"it took more than {megabytes:.0f} MB of memory", "memory")
 
     def _ensure(self) -> Connection:
         if self._process is not None and self._process.is_alive() and self._pipe is not None:
@@ -219,11 +257,13 @@ class EngineProcess:
         far_end.close()
         try:
             if not self._pipe.poll(START_SECONDS):
-                raise EngineFailed(f"the engine did not start within {START_SECONDS:g} seconds")
+                raise EngineFailed(
+                    f"the engine did not start within {START_SECONDS:g} seconds", "start"
+                )
             self._pipe.recv()
         except (EOFError, OSError) as error:
             self._kill()
-            raise EngineFailed("the engine's process died as it started") from error
+            raise EngineFailed("the engine's process died as it started", "start") from error
         except EngineFailed:
             self._kill()
             raise
@@ -266,7 +306,7 @@ def _serve(pipe: Connection, threads: int, engine: Engine) -> None:
             logger.exception("the engine raised")
             answer = EngineFailed(f"{type(error).__name__}: {error}")
         try:
-            pipe.send(answer)
+            pipe.send(_Reply(answer, device.read_memory()))
         except (BrokenPipeError, OSError):
             return
 

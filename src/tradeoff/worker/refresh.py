@@ -11,7 +11,7 @@ import logging
 import time
 from dataclasses import dataclass, replace
 
-from tradeoff import __version__
+from tradeoff import __version__, measures, traces
 from tradeoff.engine import state as engine_state
 from tradeoff.engine import suggest
 from tradeoff.errors import NotFound
@@ -100,10 +100,12 @@ class Refresher:
         """
         task = self.begin(experiment_id)
         if task is None:
+            measures.note_refresh("idle")
             return False
         try:
-            return self._fill(experiment_id, task)
+            kept = self._fill(experiment_id, task)
         except EngineFailed as error:
+            measures.note_refresh("failed")
             with self._database.transaction() as session:
                 overran = isinstance(error, EngineOverran)
                 rung = ladder.note_failure(session, experiment_id, overran=overran)
@@ -117,6 +119,8 @@ class Refresher:
                 },
             )
             raise
+        measures.note_refresh("published" if kept else "overtaken")
+        return kept
 
     def begin(self, experiment_id: int) -> Task | None:
         """Begin a refresh: its fence first, then what there is to know, as of one moment."""
@@ -164,11 +168,14 @@ class Refresher:
         """Compute and publish a buffer, in ever larger parts; gives whether it was replaced."""
         started = time.monotonic()
         question, done, size = task.question, 0, 1
+        seen = len(question.history.observations)
         kept, wanted = True, True
         while kept and wanted and question.q > 0:
             size = min(size, question.q)
-            answer = self._ask(replace(question, q=size))
-            kept, wanted = self.publish(experiment_id, task, answer, first_rank=done)
+            with traces.span("engine", suggestions=size, observations=seen, rung=task.rung):
+                answer = self._ask(replace(question, q=size))
+            with traces.span("publish", first_rank=done):
+                kept, wanted = self.publish(experiment_id, task, answer, first_rank=done)
             question = _after(question, answer)
             done += len(answer.candidates)
             size = question.q if time.monotonic() - started > SLOW_SECONDS else done
@@ -176,7 +183,7 @@ class Refresher:
             "refreshed" if kept else "threw away an overtaken refresh",
             extra={
                 "experiment": experiment_id,
-                "observations": len(task.question.history.observations),
+                "observations": seen,
                 "pending": len(task.question.history.pending),
                 "buffer": done,
                 "rung": task.rung,
@@ -208,6 +215,7 @@ class Refresher:
                 replace(question, device="cpu"), limit_seconds=self._limit_seconds
             )
         if answer.gpu_failed:
+            measures.ENGINE_FAILURES.labels("suggest", "gpu").inc()
             self._gpu.note_failure()
         return answer
 

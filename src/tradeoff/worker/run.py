@@ -8,6 +8,7 @@ import logging
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException
 
+from tradeoff import measures, traces
 from tradeoff.config import Settings
 from tradeoff.service import quotas
 from tradeoff.service.upkeep import Upkeep
@@ -35,6 +36,9 @@ def run_worker(database: Database, settings: Settings) -> None:
         database: with its schema up to date.
         settings: of them the device, and the limits of time and memory of a refresh.
     """
+    traces.configure("tradeoff-worker", otlp=settings.sends_traces, file=settings.traces)
+    if settings.metrics_port is not None:
+        measures.serve(settings.metrics_host, settings.metrics_port)
     megabytes = settings.engine_memory_mb
     engine = EngineProcess(
         threads=settings.engine_threads,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 from procrastinate import App
 
+from tradeoff import logs, traces
 from tradeoff.config import Settings
 from tradeoff.store import queue
 from tradeoff.store.database import Database
@@ -25,11 +29,34 @@ def register(app: App, database: Database, engine: EngineProcess, settings: Sett
     analyst = Analyst(database, engine, limit_seconds=settings.refresh_limit_seconds)
 
     @app.task(name=queue.REFRESH, queue=queue.QUEUE)
-    def refresh(experiment_id: int, **_hints: object) -> None:
+    def refresh(
+        experiment_id: int,
+        trace: str | None = None,
+        asked: float | None = None,
         # The client, by which the queue takes turns; and what a later release may add.
-        refresher.refresh(experiment_id)
-        analyst.request_if_due(experiment_id)
+        **_hints: object,
+    ) -> None:
+        with _work_on("refresh", experiment_id, trace, asked):
+            refresher.refresh(experiment_id)
+            analyst.request_if_due(experiment_id)
 
     @app.task(name=queue.ANALYSIS, queue=queue.QUEUE)
-    def analyse(experiment_id: int, **_hints: object) -> None:
-        analyst.analyse(experiment_id)
+    def analyse(
+        experiment_id: int,
+        trace: str | None = None,
+        asked: float | None = None,
+        **_hints: object,
+    ) -> None:
+        with _work_on("analysis", experiment_id, trace, asked):
+            analyst.analyse(experiment_id)
+
+
+@contextmanager
+def _work_on(
+    name: str, experiment_id: int, trace: str | None, asked: float | None
+) -> Iterator[None]:
+    """A job, below the request that asked for it."""
+    with traces.job(name, trace, asked, experiment=experiment_id):
+        trace_id = traces.current_id()
+        with nullcontext() if trace_id is None else logs.about(trace_id=trace_id):
+            yield

@@ -6,11 +6,11 @@ import asyncio
 import json
 
 import anyio.to_thread
-import prometheus_client
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from tradeoff.api import errors, measures, openapi, reference
+from tradeoff import measures
+from tradeoff.api import errors, openapi, reference
 from tradeoff.errors import TradeoffError, Unavailable
 from tradeoff.store import migrations, queue
 from tradeoff.store.database import Database
@@ -19,9 +19,7 @@ from tradeoff.store.database import Database
 READY_SECONDS = 5.0
 
 
-def build_router(
-    database: Database, gauges: measures.Measures, document: openapi.Document, home: str
-) -> APIRouter:
+def build_router(database: Database, document: openapi.Document, home: str) -> APIRouter:
     """The public routes; `home` is where a browser is sent that names no page."""
     router = APIRouter(include_in_schema=False)
     head = migrations.head()
@@ -49,7 +47,7 @@ def build_router(
     @router.get("/metrics")
     def metrics() -> Response:
         """Measurements for Prometheus."""
-        return Response(gauges.expose(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
+        return Response(measures.expose(), media_type=measures.MEDIA_TYPE)
 
     @router.get("/openapi.json")
     def description() -> Response:

@@ -1,0 +1,54 @@
+"""Counts and times every request, by the route's path and never by the address."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tradeoff import measures
+
+#: Anything can be sent as an address, or as a method; each label value is kept for ever.
+OTHER = "other"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "MERGE"})
+
+
+class Measured:
+    """What every request passes on its way in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, as ASGI has it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        status = 500
+
+        async def noticed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with measures.ACTIVE.track_inprogress():
+            try:
+                await self.app(scope, receive, noticed)
+            finally:
+                path = path_of(scope)
+                method = method_of(scope)
+                measures.REQUESTS.labels(method, path, status).inc()
+                measures.REQUEST_SECONDS.labels(method, path).observe(time.perf_counter() - begun)
+
+
+def method_of(scope: Scope) -> str:
+    """The method, if it is one of those that anybody needs."""
+    method = str(scope["method"])
+    return method if method in METHODS else OTHER
+
+
+def path_of(scope: Scope) -> str:
+    """The route's path, placeholders and all, once a route has taken the request."""
+    return str(getattr(scope.get("route"), "path", OTHER))
