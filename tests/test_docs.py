@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import helm_python
 import pytest
 import typer.main
 
@@ -227,8 +229,10 @@ def check_command(command: str, *, in_passing: bool = False) -> None:
             check_tradeoff(arguments, in_passing=in_passing)
         case "docker":
             check_compose(arguments)
-        case "echo" | "export" | "pg_dump" | "pg_restore" | "pip":
+        case "echo" | "export" | "pg_dump" | "pg_restore" | "pip" | "kubectl":
             subprocess.run(["bash", "-n", "-c", command], check=True)
+        case "helm":
+            check_chart(arguments)
         case _:
             raise AssertionError(f"no test knows the command {program}")
 
@@ -242,6 +246,22 @@ def check_tradeoff(arguments: list[str], *, in_passing: bool = False) -> None:
         if in_passing and not arguments:
             return
         context = command.make_context(name, list(arguments), parent=context)
+
+
+def check_chart(arguments: list[str]) -> None:
+    """Render the chart that a `helm` command names with the values that it sets."""
+    folder = next(each for each in arguments if (ROOT / each / "Chart.yaml").exists())
+    values: dict[str, Any] = {}
+    for option, setting in itertools.pairwise(arguments):
+        if option == "--set":
+            path, _, value = setting.partition("=")
+            *above, name = path.split(".")
+            place = values
+            for each in above:
+                place = place.setdefault(each, {})
+            place[name] = value
+    with helm_python.Chart.load(ROOT / folder) as chart:
+        assert chart.render(values, name="lab")
 
 
 def check_compose(arguments: list[str]) -> None:
