@@ -34,10 +34,14 @@ from tradeoff.cli import main as commands
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
+#: Its blocks need the libraries that they are about: tests/integrations runs them.
+INTEGRATIONS = ROOT / "docs" / "integrations.md"
 #: The address that the documents use, since it is that of `tradeoff up`.
 WRITTEN_URL = "http://127.0.0.1:8080"
 #: Pictures and samples of text.
 NOT_CODE = {"text"}
+
+SHELL_DOCUMENTS = [document for document in DOCUMENTS if document != INTEGRATIONS]
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 
@@ -137,7 +141,9 @@ def reader(tmp_path: Path, live_server: LiveServer) -> Iterator[Reader]:
         yield somebody
 
 
-@each_document
+@pytest.mark.parametrize(
+    "document", SHELL_DOCUMENTS, ids=[str(each.relative_to(ROOT)) for each in SHELL_DOCUMENTS]
+)
 def test_every_block_of_the_document_runs(document: Path, reader: Reader) -> None:
     for block in blocks_of(document):
         try:
