@@ -79,6 +79,10 @@ class NotFound(TradeoffError):
 
     status = 404
 
+    def in_field(self, path: str) -> BadInput:
+        """The error of a request whose body names the object, at `path`."""
+        return BadInput(f"{path}: {self.message[0].lower()}{self.message[1:]}")
+
 
 class Conflict(TradeoffError):
     """The request conflicts with something that exists already."""

@@ -176,9 +176,7 @@ def _tried_of(
         row = stored_suggestions.get(session, experiment.id, suggestion_id)
         return row.assignments, row.task_cost
     except NotFound as error:
-        raise BadInput(
-            f"{path}suggestion: {error.message[0].lower()}{error.message[1:]}"
-        ) from error
+        raise error.in_field(f"{path}suggestion") from error
 
 
 def _checked_values(

@@ -68,7 +68,7 @@ def require_role(session: Session, user_id: int, client: tables.Client, role: st
     try:
         user = users.get(session, client.organization_id, user_id)
     except NotFound as error:
-        raise BadInput(f"user: {error.message[0].lower()}{error.message[1:]}") from error
+        raise error.in_field("user") from error
     held = users.find_role(session, user.id, client.id)
     if _rank(held) < _rank(role):
         raise BadInput(

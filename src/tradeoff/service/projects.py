@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tradeoff.errors import BadInput, NotFound
+from tradeoff.errors import NotFound
 from tradeoff.store import projects, tables
 from tradeoff.store.database import Session
 
@@ -42,7 +42,7 @@ def require(session: Session, client_id: int, slug: str) -> tables.Project:
     try:
         return projects.get(session, client_id, slug)
     except NotFound as error:
-        raise BadInput(f"project: {error.message[0].lower()}{error.message[1:]}") from error
+        raise error.in_field("project") from error
 
 
 def move(session: Session, experiment: tables.Experiment, slug: str | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import logging
 
-from tradeoff.errors import BadInput, Conflict, NotAllowed, NotFound
+from tradeoff.errors import Conflict, NotAllowed, NotFound
 from tradeoff.service import accounts, people
 from tradeoff.service.access import Principal, require_write
 from tradeoff.service.administration import is_admin
@@ -57,7 +57,7 @@ def create(
             lease_seconds=lease_seconds,
         )
     except NotFound as error:
-        raise BadInput(f"experiment: {error.message[0].lower()}{error.message[1:]}") from error
+        raise error.in_field("experiment") from error
     _note("a token was made", principal, token)
     return token, secret
 
