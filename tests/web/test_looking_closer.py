@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from playwright.sync_api import Page, expect
 
 from tests.api.caller import Caller, ok
@@ -19,6 +20,7 @@ from tests.web.test_results import (
     traces,
 )
 from tradeoff.store.database import Database
+from tradeoff.web.charts.thinning import thin
 
 __all__ = ["browser", "page", "problems"]
 
@@ -40,6 +42,50 @@ def test_edits_are_marked_in_the_history_and_told_in_words(
         "After 12 observations: threshold of gain set to 0.5"
     )
     expect(page.locator("#plot-history .textpoint")).to_have_text("1")
+
+
+def test_of_many_points_some_are_drawn_and_all_that_are_chosen(
+    page: Page, base_url: str, api: Caller
+) -> None:
+    experiment = fill(api, count=0, observation_budget=9_000)
+    rng = np.random.default_rng(4)
+    rows = []
+    for size, (gain, cost) in enumerate(rng.uniform(0.1, 1, (2_400, 2)).tolist()):
+        point = {"rate": 0.1, "size": 1 + size % 100, "kind": "a"}
+        values = [{"name": "gain", "value": gain}, {"name": "cost", "value": cost}]
+        rows.append({"assignments": point, "values": values})
+    path = f"/v1/experiments/{experiment['id']}/observations/batch"
+    ok(api.post(path, {"observations": rows}))
+
+    plot = show(page, base_url, experiment)
+
+    (drawn,) = traces(plot, "dominated")
+    assert len(drawn["x"]) == 1_500
+    expect(plot.locator(".legendtext", has_text="1500 of 23")).to_be_visible()
+    expect(page.locator("#said-frontier")).to_contain_text(
+        "of the dominated ones 1500 are drawn, and all that are chosen"
+    )
+    # One that is not drawn is marked when it is looked at elsewhere.
+    body = page.evaluate("frontier.body.points")
+    shown = {*drawn["customdata"], *traces(plot, "efficient")[0]["customdata"]}
+    row = next(k for k, each in enumerate(body["ids"]) if each not in shown)
+    page.evaluate("choose", body["ids"][row])
+    marked = "frontier.element.data.find((t) => t.meta?.own === 'picked')"
+    page.wait_for_function(f"{marked}.x.length === 1")
+    assert page.evaluate(f"{marked}.y[0]") in (body["values"]["gain"][row],)
+    # The past and other thresholds are thinned out in the browser, as the server does it.
+    found = page.evaluate(
+        """() => { const { values } = frontier.body.points;
+             const rows = values.gain.map((_, k) => k);
+             return thinned(rows, (k) => values.cost[k], (k) => values.gain[k], 700); }"""
+    )
+    values = body["values"]
+    assert found == thin(np.array(values["cost"]), np.array(values["gain"]), most=700).tolist()
+    page.get_by_label("gain at least").fill("0.05")
+    expect(page.locator("#preview")).to_contain_text("2400 of 2400 configurations remain")
+    (tried,) = traces(plot, "dominated")
+    assert len(tried["x"]) == 1_501
+    assert body["ids"][row] in tried["customdata"]
 
 
 def test_a_bar_is_clicked_and_its_parameter_looked_along(
@@ -91,3 +137,26 @@ def test_a_bar_is_clicked_and_its_parameter_looked_along(
         ".find((t) => t.meta?.state === 'model').y) !== before",
         arg=str(average).replace(" ", ""),
     )
+
+
+def test_the_pointer_tells_what_differs_from_the_baseline(
+    page: Page, base_url: str, api: Caller
+) -> None:
+    plot = show(page, base_url, fill(api))
+    tip = page.locator("#tip")
+
+    first = click_point(page, plot, "efficient", 0)
+
+    # Its own baseline as long as nothing else is chosen.
+    expect(page.locator("#panel h3")).to_have_text(f"Observation {first}")
+    page.evaluate("setBaseline", first)
+    second = click_point(page, plot, "efficient", 1)
+    expect(tip).to_contain_text(f"Observation {second} · efficient")
+    expect(tip).to_contain_text(f"Against observation {first}:")
+    expect(tip).to_contain_text("size")
+    expect(tip).to_contain_text("instead of")
+    expect(tip.locator(".change").first).to_be_visible()
+    # What plotly.js would say of a point is not there beside it.
+    expect(plot.locator(".hovertext")).to_have_count(0)
+    page.mouse.move(5, 5)
+    expect(tip).to_be_hidden()

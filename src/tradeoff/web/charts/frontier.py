@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from tradeoff.service.parallel import sample
 from tradeoff.service.points import Points
 from tradeoff.spec.metrics import Metric
+from tradeoff.web.charts.marks import scatter, strip
 from tradeoff.web.charts.parts import (
     COLOURS,
     LABELS,
@@ -21,8 +22,6 @@ from tradeoff.web.charts.parts import (
     layout_of,
     numbers,
     rounded,
-    scatter,
-    strip,
     threshold_line,
 )
 
@@ -39,6 +38,7 @@ def frontier(
     reference: Mapping[str, float],
     open_points: Sequence[Mapping[str, Mapping[str, float]]] = (),
     log: Iterable[str] = (),
+    keep: Collection[int] = (),
 ) -> Figure:
     """Two metrics against each other.
 
@@ -50,11 +50,14 @@ def frontier(
         reference: what the hypervolume is measured from, by metric.
         open_points: of each suggestion that is being tried `{metric: {mean, low, high}}`.
         log: metrics to draw on a log scale.
+        keep: observations that are drawn in any case, however many there are.
     """
     first, second = points.metrics[points.index(x)], points.metrics[points.index(y)]
     logs = set(log)
     optimized = [metric.key for metric in points.metrics if metric.strategy == "optimize"]
-    data = [scatter(points, states, state, x, y) for state in ("dominated", "infeasible")]
+    data = [
+        scatter(points, states, state, x, y, keep=keep) for state in ("dominated", "infeasible")
+    ]
     if set(optimized) == {x, y}:
         data.append(_staircase(points, states, first, second))
     data.append(scatter(points, states, "efficient", x, y))

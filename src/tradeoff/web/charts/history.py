@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from tradeoff.service.convergence import Convergence
 from tradeoff.service.marks import Mark
+from tradeoff.web.charts.marks import strip
 from tradeoff.web.charts.parts import (
     COLOURS,
     LABELS,
@@ -22,10 +23,11 @@ from tradeoff.web.charts.parts import (
     layout_of,
     numbers,
     plain_axis,
-    strip,
     text,
     threshold_line,
 )
+from tradeoff.web.charts.thinning import count as how_many
+from tradeoff.web.charts.thinning import kept, thin
 
 #: Share of the height above the figure that the numbers of marks take.
 HEAD = 0.04
@@ -37,6 +39,7 @@ def history(
     *,
     clock: bool = False,
     marks: Sequence[tuple[Mark, str]] = (),
+    keep: Collection[int] = (),
 ) -> Figure:
     """The hypervolume and each metric as the search went on, with the best feasible so far.
 
@@ -45,6 +48,7 @@ def history(
         states: `n`, what each point is.
         clock: against the time instead of the number of the observation.
         marks: what happened on the way, with the words for it.
+        keep: observations that are drawn in any case, however many there are.
     """
     points = course.points
     when = _moments(points.created) if clock else list(range(1, len(points.ids) + 1))
@@ -66,7 +70,9 @@ def history(
     for index, metric in enumerate(points.metrics):
         row = index + has_volume
         name = "" if row == 0 else str(row + 1)
-        data += _course_of_metric(course, states, index, when, f"y{name}", first=index == 0)
+        data += _course_of_metric(
+            course, states, index, when, f"y{name}", first=index == 0, keep=keep
+        )
         axis = axis_of(metric, False, vertical=True)
         axis["domain"] = [top - (row + 1) * height + 0.03, top - row * height]
         layout[f"yaxis{name}"] = axis
@@ -114,6 +120,7 @@ def _course_of_metric(
     yaxis: str,
     *,
     first: bool,
+    keep: Collection[int],
 ) -> list[dict[str, Any]]:
     points, metric = course.points, course.points.metrics[index]
     is_single = sum(each.strategy == "optimize" for each in points.metrics) == 1
@@ -123,11 +130,17 @@ def _course_of_metric(
         rows = np.flatnonzero((states == state) & np.isfinite(points.values[:, index]))
         if not len(rows):
             continue
+        total = len(rows)
+        if state != "efficient":
+            places = rows.astype(float)
+            chosen = kept(points.ids[rows], keep)
+            rows = rows[thin(places, points.values[rows, index], keep=chosen)]
+        many = f" {how_many(len(rows), total)}" if len(rows) < total else ""
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": labels[state],
+                "name": labels[state] + many,
                 "meta": {"state": state},
                 "legendgroup": state,
                 "showlegend": first,

@@ -30,6 +30,7 @@ from tradeoff.web.charts import history as history_chart
 from tradeoff.web.charts import parallel as parallel_chart
 from tradeoff.web.charts import regions, slices
 from tradeoff.web.charts.parts import Figure, Words, numbers
+from tradeoff.web.charts.thinning import MOST_DRAWN, MOST_TICKS
 from tradeoff.web.routing import Answer, Data
 from tradeoff.web.visit import NUMBER, Visit
 
@@ -61,6 +62,7 @@ def frontier(visit: Visit) -> Answer:
             },
         },
         "counts": {word: int((states == word).sum()) for word in np.unique(states).tolist()},
+        "most": [MOST_DRAWN, MOST_TICKS],
         "reference": reference,
         "figure": None,
         "matrix": None,
@@ -69,7 +71,14 @@ def frontier(visit: Visit) -> Answer:
         body["figure"], body["marks"] = _course(visit, convergence.follow(points, spec), states)
         return as_data(body)
     body["figure"] = frontier_chart.frontier(
-        points, states, x, y, reference=reference, open_points=_expected(visit), log=log
+        points,
+        states,
+        x,
+        y,
+        reference=reference,
+        open_points=_expected(visit),
+        log=log,
+        keep=_kept(visit),
     )
     if len(spec.optimized_metrics) > 2 and visit.query.has("matrix"):
         body["matrix"] = frontier_chart.matrix(points, states, log=log)
@@ -102,6 +111,7 @@ def _course(visit: Visit, course: Convergence, states: Words) -> tuple[Figure, l
         states,
         clock=visit.query.text("by") == "clock",
         marks=list(zip(found, words, strict=True)),
+        keep=_kept(visit),
     )
     return figure, words
 
@@ -261,6 +271,11 @@ def _axes(visit: Visit, points: Points) -> tuple[str, str]:
     x = given[0] or next((key for key in keys if key != given[1]), keys[0])
     y = given[1] or next((key for key in keys if key != x), keys[0])
     return x, y
+
+
+def _kept(visit: Visit) -> set[int]:
+    """What is looked at, and is to be drawn however many there are."""
+    return {number(text, "keep") for text in visit.query.texts("keep")}
 
 
 def _metrics(points: Points) -> list[dict[str, Any]]:

@@ -33,9 +33,10 @@ function dressed(figure) {
   return { data, layout };
 }
 
-/** The marks of some observations, in every pair of axes where they are drawn. */
-function marks(data, ids, look) {
+/** The marks of some observations, in every pair of axes where they are drawn; `places` knows others. */
+function marks(data, ids, look, places) {
   const wanted = new Set(ids);
+  const missing = new Set(places ? ids : []);
   const byAxes = new Map();
   for (const trace of data) {
     if (!trace.customdata || trace.meta?.own) continue;
@@ -44,8 +45,12 @@ function marks(data, ids, look) {
     byAxes.set(key, found);
     found.isLine ||= trace.mode === "lines";
     trace.customdata.forEach((id, k) => {
-      if (wanted.has(id)) { found.x.push(trace.x[k]); found.y.push(trace.y[k]); }
+      if (wanted.has(id)) { found.x.push(trace.x[k]); found.y.push(trace.y[k]); missing.delete(id); }
     });
+  }
+  for (const [x, y] of [...missing].map((id) => places(id)).filter(Boolean)) {
+    byAxes.get("x|y")?.x.push(x);
+    byAxes.get("x|y")?.y.push(y);
   }
   return [...byAxes].map(([key, { x, y, isLine }]) => {
     const [xaxis, yaxis] = key.split("|");
@@ -64,12 +69,12 @@ const LOOKS = {
   fresh: { name: "fresh", colour: "--open", size: 24, width: 3 },
 };
 
-function own(data, shown) {
-  return Object.entries(LOOKS).flatMap(([name, look]) => marks(data, shown[name] ?? [], look));
+function own(data, shown, places) {
+  return Object.entries(LOOKS).flatMap(([name, look]) => marks(data, shown[name] ?? [], look, places));
 }
 
 /** Draw a figure, or draw it anew; whoever zoomed in stays there. */
-async function draw(element, figure, { shown = {}, edits = {}, chosen = null } = {}) {
+async function draw(element, figure, { shown = {}, edits = {}, chosen = null, places = null } = {}) {
   const { data, layout } = dressed(figure);
   if (chosen) {
     for (const trace of data) {
@@ -87,12 +92,15 @@ async function draw(element, figure, { shown = {}, edits = {}, chosen = null } =
     narrow(layout);
     for (const trace of data) if (trace.colorbar) Object.assign(trace.colorbar, { thickness: 10, title: { text: "" } });
   }
-  drawn.set(element, { figure, wide, options: { shown, edits, chosen } });
+  drawn.set(element, { figure, wide, options: { shown, edits, chosen, places } });
   const config = {
     displaylogo: false, edits,
     modeBarButtonsToRemove: ["toImage", "lasso2d", "autoScale2d", "sendChartToCloud", "hoverClosestCartesian", "hoverCompareCartesian"],
   };
-  await Plotly.react(element, [...data, ...own(data, shown)], layout, config);
+  await Plotly.react(element, [...data, ...own(data, shown, places)], layout, config);
+  // Somebody may have chosen something meanwhile.
+  const now = drawn.get(element)?.options.shown;
+  if (now && now !== shown) await mark(element, now);
   return element;
 }
 
@@ -109,8 +117,9 @@ async function mark(element, shown) {
   const known = drawn.get(element);
   if (!known) return;
   known.options.shown = shown;
+  if (!element.data) return; // it is being drawn
   const indexes = element.data.flatMap((trace, k) => (trace.meta?.own ? [k] : []));
-  const wanted = own(element.data.filter((trace) => !trace.meta?.own), shown);
+  const wanted = own(element.data.filter((trace) => !trace.meta?.own), shown, known.options.places);
   if (indexes.length !== wanted.length) return;
   if (indexes.length) await Plotly.restyle(element, { x: wanted.map((each) => each.x), y: wanted.map((each) => each.y) }, indexes);
 }

@@ -14,6 +14,7 @@ function frontierQuery() {
   for (const name of view.log) query.append("log", name);
   if (!document.getElementById("axes")) query.set("by", document.getElementById("by").value);
   if (document.getElementById("pairs")?.open) query.set("matrix", "1");
+  for (const id of lookedAt()) query.append("keep", id);
   return query;
 }
 
@@ -22,7 +23,8 @@ async function loadFrontier(fresh = []) {
   const followed = frontier.upto === null || !frontier.body || frontier.upto >= frontier.body.points.ids.length;
   frontier.body = body;
   if (followed) frontier.upto = null;
-  await draw(frontier.element, body.figure, { shown: { ...shownMarks(), fresh }, edits: { shapePosition: true }, chosen: brushed.ids });
+  if (body.metrics.length > 1) tipInstead(body.figure);
+  await draw(frontier.element, body.figure, { shown: { ...shownMarks(), fresh }, edits: { shapePosition: true }, chosen: brushed.ids, places: placeOf });
   listen(frontier.element);
   const pairs = document.getElementById("plot-matrix");
   if (body.matrix) { await draw(pairs, body.matrix, { shown: shownMarks(), chosen: brushed.ids }); listen(pairs); }
@@ -30,7 +32,16 @@ async function loadFrontier(fresh = []) {
   offerReplay();
   tellCounts();
   if (body.marks) tellMarks(body.marks);
-  if (frontier.tried || frontier.upto !== null) await redrawJudged();
+  const isThinned = body.points.ids.length > body.most[0] && brushed.ids;
+  if (frontier.tried || frontier.upto !== null || isThinned) await redrawJudged();
+}
+
+/** Where an observation lies in the figure, whether it is drawn there or not. */
+function placeOf(id) {
+  const { points, x, y, metrics } = frontier.body;
+  const row = metrics.length > 1 ? points.ids.indexOf(id) : -1;
+  const [across, along] = [points.values[x]?.[row], points.values[y]?.[row]];
+  return typeof across === "number" && typeof along === "number" ? [across, along] : null;
 }
 
 function offerAxes() {
@@ -53,6 +64,8 @@ function tellCounts() {
     ? [`${total} tried: ${counts.efficient ?? 0} efficient`, counts.infeasible ? `${counts.infeasible} miss a threshold` : null,
       counts.failed ? `${counts.failed} failed` : null]
     : ["Nothing was reported yet; the first observation will appear here by itself."];
+  const many = ["dominated", "infeasible"].filter((state) => counts[state] > frontier.body.most[0]);
+  if (many.length) words.push(`of the ${many.join(" and of the ")} ones ${frontier.body.most[0]} are drawn, and all that are chosen`);
   const from = Object.entries(reference).map(([key, value]) => `${key} ${shortly(value)}`).join(", ");
   if (from && metrics.length > 1) words.push(`hypervolume measured from ${from}`);
   document.getElementById("said-frontier").textContent = words.filter(Boolean).join(" · ");
@@ -80,7 +93,13 @@ async function redrawJudged() {
   states.forEach((state, k) => { if (state === "failed" || state === "transient" || (xs[k] !== null && ys[k] !== null)) rows[state].push(k); });
   const sign = Object.fromEntries(metrics.map((metric) => [metric.key, metric.sign]));
   const stairs = [...rows.efficient].sort((a, b) => sign[x] * (xs[a] - xs[b]) || sign[y] * (ys[b] - ys[a]));
-  const updates = { x: [], y: [], customdata: [], name: [], "error_x.visible": [], "error_y.visible": [] };
+  const counts = Object.fromEntries(Object.entries(rows).map(([state, found]) => [state, found.length]));
+  const [most, mostTicks] = frontier.body.most;
+  const looked = new Set(lookedAt());
+  const keep = (row) => looked.has(points.ids[row]) || Boolean(brushed.ids?.has(points.ids[row]));
+  for (const state of ["dominated", "infeasible"]) rows[state] = thinned(rows[state], (k) => xs[k], (k) => ys[k], most, keep);
+  for (const state of ["failed", "transient"]) rows[state] = thinned(rows[state], (k) => k, () => 0, mostTicks);
+  const updates = { x: [], y: [], customdata: [], name: [], selectedpoints: [], "error_x.visible": [], "error_y.visible": [] };
   const indexes = [];
   frontier.element.data.forEach((trace, index) => {
     const state = trace.meta?.state;
@@ -91,14 +110,16 @@ async function redrawJudged() {
     updates.x.push(chosen.map((k) => (inStrip ? k + 1 : xs[k])));
     updates.y.push(chosen.map((k) => (inStrip ? 0.5 : ys[k])));
     updates.customdata.push(chosen.map((k) => points.ids[k]));
-    updates.name.push(trace.name.replace(/\(\d+\)/, `(${chosen.length})`));
+    const many = chosen.length < counts[state] ? `${chosen.length} of ${counts[state]} drawn` : `${counts[state]}`;
+    updates.name.push(trace.name.replace(/\(\d[^()]*\)$/, `(${many})`));
+    updates.selectedpoints.push(brushed.ids ? chosen.flatMap((k, at) => (brushed.ids.has(points.ids[k]) ? [at] : [])) : null);
     const isSaved = !frontier.tried && frontier.upto === null;
     updates["error_x.visible"].push(isSaved && Boolean(trace.error_x));
     updates["error_y.visible"].push(isSaved && Boolean(trace.error_y));
   });
   await Plotly.restyle(frontier.element, updates, indexes);
   await drawThresholds(thresholds);
-  return rows;
+  return counts;
 }
 
 async function drawThresholds(thresholds) {
@@ -128,10 +149,10 @@ async function tryThresholds(changes) {
     const field = form.elements[key];
     if (field && document.activeElement !== field) field.value = value ?? "";
   }
-  const rows = await redrawJudged();
-  const left = rows.efficient.length + rows.dominated.length;
+  const counts = await redrawJudged();
+  const left = counts.efficient + counts.dominated;
   document.getElementById("preview").textContent =
-    `With these thresholds ${left} of ${frontier.body.points.ids.length} configurations remain, ${rows.efficient.length} of them efficient.`;
+    `With these thresholds ${left} of ${frontier.body.points.ids.length} configurations remain, ${counts.efficient} of them efficient.`;
   document.getElementById("reset-thresholds").disabled = false;
   const save = document.getElementById("save-thresholds");
   if (save) save.disabled = false;

@@ -1,4 +1,5 @@
-// Which observations are efficient, for thresholds that are only tried, and for the past.
+// Which observations are efficient, for thresholds that are only tried, and for the past; and which of
+// many are drawn.
 "use strict";
 
 /**
@@ -40,4 +41,32 @@ function efficient(rows, metrics, values) {
     if (!beaten) front.push([k, here]);
   }
   return front.map(([k]) => k);
+}
+
+const CELLS = [256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8];
+
+/** Which of many rows to draw so that the figure looks the same; as `charts/thinning.py` does it. */
+function thinned(rows, xs, ys, most, keep = () => false) {
+  if (rows.length <= most) return rows;
+  const [right, up] = [shares(rows, xs), shares(rows, ys)];
+  let first = new Map();
+  for (const count of CELLS) {
+    first = new Map();
+    rows.forEach((row, k) => {
+      const cell = Math.floor(right[k] * count) * (count + 1) + Math.floor(up[k] * count);
+      if (!first.has(cell)) first.set(cell, row);
+    });
+    if (first.size <= most / 2) break;
+  }
+  const chosen = new Set([...first.values()].slice(0, Math.floor(most / 2)));
+  const rest = rows.filter((row) => !chosen.has(row));
+  const more = most - chosen.size;
+  for (let k = 0; k < more; k += 1) chosen.add(rest[Math.floor((k * (rest.length - 1)) / Math.max(more - 1, 1))]);
+  return rows.filter((row) => chosen.has(row) || keep(row));
+}
+
+function shares(rows, values) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const row of rows) { low = Math.min(low, values(row)); high = Math.max(high, values(row)); }
+  return rows.map((row) => (high > low ? (values(row) - low) / (high - low) : 0));
 }

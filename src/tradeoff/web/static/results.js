@@ -6,7 +6,7 @@ const sections = {
   frontier: { load: loadFrontier },
   history: {
     load: async () => {
-      const body = await ask("figures/history", new URLSearchParams({ by: document.getElementById("by").value }));
+      const body = await ask("figures/history", new URLSearchParams([["by", document.getElementById("by").value], ...lookedAt().map((id) => ["keep", id])]));
       await show("history", body.figure);
       const from = Object.entries(body.reference).map(([key, value]) => `${key} ${shortly(value)}`).join(", ");
       say("history", body.hypervolume === null ? "" :
@@ -227,7 +227,11 @@ function listen(element) {
   });
   if (element.id === "plot-frontier") {
     element.on("plotly_relayout", dragged);
-    if (frontier.body.metrics.length > 1) element.on("plotly_selected", brushPoints);
+    if (frontier.body.metrics.length > 1) {
+      element.on("plotly_selected", brushPoints);
+      element.on("plotly_hover", showTip);
+      element.on("plotly_unhover", hideTip);
+    }
   }
   if (element.id === "plot-parallel") element.on("plotly_selected", brushParallel);
 }

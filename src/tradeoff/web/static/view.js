@@ -32,6 +32,11 @@ function keepView() {
   history.replaceState(null, "", location.pathname + (text ? `?${text}` : "") + location.hash);
 }
 
+/** The observations that are looked at, and drawn among however many. */
+function lookedAt() {
+  return [...new Set([view.pick, view.base, ...view.short].filter(Boolean))];
+}
+
 /** Which marks the view puts on every figure. */
 function shownMarks() {
   return { picked: view.pick ? [view.pick] : [], short: view.short };
