@@ -261,6 +261,7 @@ def pages_of(api: Caller) -> list[str]:
         path,
         f"{path}/observations",
         f"{path}/observations/new",
+        f"{path}/observations/upload",
         f"{path}/observations/{made['id']}",
         f"{path}/suggestions",
         f"{path}/settings",

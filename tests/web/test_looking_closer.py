@@ -160,3 +160,22 @@ def test_the_pointer_tells_what_differs_from_the_baseline(
     expect(plot.locator(".hovertext")).to_have_count(0)
     page.mouse.move(5, 5)
     expect(tip).to_be_hidden()
+
+
+def test_a_file_is_chosen_looked_at_and_imported(page: Page, base_url: str, api: Caller) -> None:
+    experiment = fill(api, count=0)
+    page.goto(f"{base_url}/experiment/{experiment['id']}/observations")
+    page.get_by_role("link", name="Upload").click()
+    table = b"rate,size,kind,gain,cost\n0.1,3,<b>,0.5,2\n0.01,4,a,0.7,3\n"
+
+    page.get_by_label("File").set_input_files(
+        {"name": "trials.csv", "mimeType": "text/csv", "buffer": table}
+    )
+    expect(page.locator("#table")).to_have_value(table.decode())
+    page.get_by_role("button", name="Look at it first").click()
+    expect(page.get_by_role("status")).to_contain_text("2 of 2 rows would come")
+    expect(page.locator("table.data tbody tr").first).to_contain_text("<b>")
+    page.get_by_role("button", name="Import 2 observations").click()
+
+    expect(page.locator("#observations tbody tr")).to_have_count(2)
+    expect(page.locator("#standing")).to_contain_text("2 done")

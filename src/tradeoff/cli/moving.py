@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json as jsons
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -196,13 +195,7 @@ def _leave_out_known(
 
 
 def _origin(observation: Mapping[str, Any]) -> tuple[str, str]:
-    """Where an observation came from, and what it tried: two files may number theirs alike."""
-    assigned = {
-        name: value if isinstance(value, str) else float(value)
-        for name, value in observation["assignments"].items()
-    }
-    origin = (observation.get("metadata") or {}).get(ORIGIN)
-    return str(origin), jsons.dumps(assigned, sort_keys=True)
+    return sheets.origin(observation["assignments"], observation.get("metadata"))
 
 
 def _send(
@@ -220,17 +213,9 @@ def _send(
         try:
             client.request("POST", path, body=body, key=None if dry_run else key)
         except client_errors.BadRequest as error:
-            raise TableError(_where(error.message, part)) from error
+            raise TableError(sheets.at_line(error.message, [where for where, _ in part])) from error
         done = f"{start + len(part)} of {len(bodies)}"
         print(f"{'checked' if dry_run else 'stored'} {done}", file=sys.stderr, flush=True)
-
-
-def _where(message: str, part: Sequence[tuple[str, Body]]) -> str:
-    """An error of the server, with the line of the file in place of the index in the batch."""
-    found = re.match(r"observations\[(\d+)\][.:]? ?", message)
-    if found is None:
-        return message
-    return f"{part[int(found[1])][0]}: {message[found.end() :]}"
 
 
 def _fetch(client: Client, experiment: int) -> Body:

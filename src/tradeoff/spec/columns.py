@@ -15,8 +15,8 @@ from typing import Literal
 ORIGIN = "imported_id"
 
 Kind = Literal[
-    "parameter", "value", "stddev", "metadata", "failed", "failure_kind", "status", "created",
-    "task", "task_cost", "id", "ignore",
+    "parameter", "value", "stddev", "metadata", "failed", "failure_kind", "transient", "status",
+    "created", "task", "task_cost", "id", "ignore",
 ]  # fmt: skip
 
 #: Prefixes with the name behind a dash or a dot, longest first.
@@ -36,6 +36,7 @@ PLAIN: dict[str, Kind] = {
     "value_stddev": "stddev",
     "failed": "failed",
     "failure_kind": "failure_kind",
+    "transient": "transient",
     "status": "status",
     "state": "status",
     "created": "created",
@@ -63,7 +64,16 @@ SAID: dict[str, Kind] = {
 
 
 class TableError(Exception):
-    """A table cannot be imported; the message says where and why."""
+    """A table cannot be imported; the message says where and why.
+
+    Args:
+        message: where and why.
+        advice: how to say it on the command line.
+    """
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message + advice)
+        self.message = message
 
 
 @dataclass(frozen=True)
@@ -101,9 +111,9 @@ def understand(
     unknown = [name for name, column in zip(header, found, strict=True) if column is None]
     if unknown:
         raise TableError(
-            f"line 1: what is in the column {unknown[0]!r}? Say it with "
-            f"--map '{unknown[0]}=parameter:NAME' (or metric:NAME, stddev:NAME, metadata:KEY, "
-            f"failed, created, task, id, ignore)"
+            f"line 1: what is in the column {unknown[0]!r}?",
+            f" Say it with --map '{unknown[0]}=parameter:NAME' (or metric:NAME, stddev:NAME, "
+            f"metadata:KEY, failed, created, task, id, ignore)",
         )
     columns = [column for column in found if column is not None]
     seen: dict[Column, str] = {}
@@ -132,5 +142,10 @@ def _guess(name: str, parameters: Collection[str], metrics: Collection[str]) -> 
     for prefix, kind in PREFIXES.items():
         if name.startswith((f"{prefix}-", f"{prefix}.")):
             return Column(kind, name[len(prefix) + 1 :])
-    metric = name.removesuffix("_stddev")
-    return Column("stddev", metric) if metric != name and metric in metrics else None
+    # With a space in the tables that the dashboard gives.
+    for ending in ("_stddev", " stddev"):
+        metric = name.removesuffix(ending)
+        if metric != name and metric in {each or "value" for each in metrics}:
+            return Column("stddev", metric if metric in metrics else "")
+    # Notes that the dashboard writes into one cell; each has a column in the export.
+    return Column("ignore") if name == "metadata" else None

@@ -6,7 +6,9 @@ import csv
 import datetime
 import hashlib
 import io
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +80,8 @@ def parse(
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TableError(f"the file is not UTF-8 text: {error}") from error
+    # However it came: browsers end lines otherwise than files do.
+    text = text.replace("\r\n", "\n").rstrip("\n")
     first = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
     header = [name.strip() for name in next(reader, [])]
@@ -100,7 +104,8 @@ def parse(
         raise TableError(f"line {reader.line_num}: {error}") from error
     if not rows:
         raise TableError("there is no line below the names of the columns")
-    return Table(columns, _oldest_first(rows), hashlib.sha256(raw).hexdigest()[:12])
+    mark = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return Table(columns, _oldest_first(rows), mark)
 
 
 def _oldest_first(rows: list[Row]) -> list[Row]:
@@ -145,7 +150,7 @@ def observe(
     Raises:
         TableError: when it does not fit the experiment.
     """
-    if row.get("failure_kind") == "transient":
+    if row.get("failure_kind") == "transient" or _flag(row, "transient"):
         return None
     metrics = [metric.get("name") or "" for metric in experiment["metrics"]]
     body: dict[str, Any] = {"assignments": _assignments(row, experiment)}
@@ -170,8 +175,8 @@ def _task(row: Row, experiment: Mapping[str, Any]) -> str | None:
         return None
     if not experiment.get("tasks"):
         raise TableError(
-            f"line {row.line}: has the task {name!r}, and the experiment has no tasks "
-            "(--map 'COLUMN=ignore' takes all rows for full ones)"
+            f"line {row.line}: has the task {name!r}, and the experiment has no tasks",
+            " (--map 'COLUMN=ignore' takes all rows for full ones)",
         )
     return name
 
@@ -203,8 +208,8 @@ def _value(row: Row, name: str) -> dict[str, Any]:
     cell, stddev = row.get("value", name), row.get("stddev", name)
     if not cell:
         raise TableError(
-            f"line {row.line}: {told} is empty, and the row is not marked as failed "
-            "(--empty-as-failed takes rows without any value for failures)"
+            f"line {row.line}: {told} is empty, and the row is not marked as failed",
+            " (--empty-as-failed takes rows without any value for failures)",
         )
     value: dict[str, Any] = {"value": _finite(row, told, cell)}
     if name:
@@ -239,6 +244,21 @@ def _number(cell: str) -> str | int | float:
             continue
         return number if math.isfinite(number) else cell
     return cell
+
+
+def origin(assignments: Mapping[str, Any], metadata: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Where an observation came from, and what it tried: two files may number theirs alike."""
+    assigned = {
+        name: value if isinstance(value, str) else float(value)
+        for name, value in assignments.items()
+    }
+    return str((metadata or {}).get(ORIGIN)), json.dumps(assigned, sort_keys=True)
+
+
+def at_line(message: str, places: Sequence[str]) -> str:
+    """An error about one of many reports, with its place in the file instead of its index."""
+    found = re.match(r"observations\[(\d+)\][.:]? ?", message)
+    return message if found is None else f"{places[int(found[1])]}: {message[found.end() :]}"
 
 
 # --- To a new experiment -------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Float, cast, func, select
 
@@ -49,3 +50,16 @@ def list_imported(
         .limit(most)
     )
     return [(row[0], row[1]) for row in session.execute(query)][::-1]
+
+
+def list_origins(
+    session: Session, experiment_id: int, *, key: str
+) -> Sequence[tuple[dict[str, Any], dict[str, Any]]]:
+    """The assignments and the metadata of what was imported; see `list_imported`."""
+    # ix_observations_experiment_id_id
+    query = select(Observation.assignments, Observation.metadata_).where(
+        Observation.experiment_id == experiment_id,
+        ~Observation.deleted,
+        Observation.metadata_.has_key(key),
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]

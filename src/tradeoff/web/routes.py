@@ -16,6 +16,7 @@ from tradeoff.web.pages import (
     sharing,
     signing,
     suggestions,
+    uploads,
 )
 from tradeoff.web.routing import Page
 
@@ -54,6 +55,14 @@ PAGES = (
     Page("GET", OBSERVATIONS + ".csv", observations.download),
     Page("GET", OBSERVATIONS + "/new", observations.show_new, "writer"),
     Page("POST", OBSERVATIONS + "/new", observations.create, "writer"),
+    Page("GET", OBSERVATIONS + "/upload", uploads.show, "writer"),
+    Page(
+        "POST",
+        OBSERVATIONS + "/upload",
+        uploads.take,
+        "writer",
+        most_bytes=uploads.MOST_BYTES,
+    ),
     Page("POST", OBSERVATIONS + "/act", observations.act, "writer"),
     Page("POST", OBSERVATIONS + "/compare", observations.choose),
     Page("GET", OBSERVATIONS + "/compare", observations.compare),

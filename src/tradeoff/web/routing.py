@@ -71,6 +71,7 @@ class Page:
         whose: `anyone`, signed in or not; `reader`, whoever is signed in; `writer`, whose token
             may write as well; `admin`, whose token may do everything.
         whole_client: not for tokens that are bound to one experiment or run.
+        most_bytes: of a form that is sent.
     """
 
     method: Literal["GET", "POST"]
@@ -78,3 +79,4 @@ class Page:
     handler: Handler
     whose: Literal["anyone", "reader", "writer", "admin"] = "reader"
     whole_client: bool = False
+    most_bytes: int = 256 * 1024

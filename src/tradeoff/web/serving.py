@@ -23,7 +23,6 @@ from tradeoff.web.routing import Answer, Data, Page, Redirect
 from tradeoff.web.templating import Templates
 from tradeoff.web.visit import Form, Visit
 
-MAX_FORM_BYTES = 256 * 1024
 MAX_FORM_FIELDS = 2_000
 FORM_SECONDS = 30.0
 #: Data of more bytes than this are sent compressed.
@@ -74,7 +73,7 @@ class Endpoint:
         try:
             if request.method == "POST":
                 auth.check_origin(request)
-                form = await _read_form(request)
+                form = await _read_form(request, self._page.most_bytes)
             query = _parse(request.url.query.encode())
             return await self._run_aside(functools.partial(self._act, request, query, form))
         except NotAuthenticated:
@@ -188,7 +187,7 @@ def _to_sign_in(request: Request) -> Response:
     return Response(status_code=303, headers={"Location": location})
 
 
-async def _read_form(request: Request) -> Form:
+async def _read_form(request: Request, most_bytes: int) -> Form:
     """The fields of a form.
 
     Raises:
@@ -203,8 +202,8 @@ async def _read_form(request: Request) -> Form:
         async with asyncio.timeout(FORM_SECONDS):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MAX_FORM_BYTES:
-                    raise TooLarge(f"A form has at most {MAX_FORM_BYTES // 1024} KiB here.")
+                if len(body) > most_bytes:
+                    raise TooLarge(f"A form has at most {most_bytes // 1024} KiB here.")
     except TimeoutError:
         raise BadInput("The form did not arrive in time.") from None
     return _parse(body)

@@ -43,6 +43,14 @@ for (const form of document.querySelectorAll("[data-code-from-address]")) {
   }
 }
 
+// A file that is chosen fills a text.
+for (const input of document.querySelectorAll("[data-fills]")) {
+  input.addEventListener("change", async () => {
+    const [file] = input.files;
+    if (file) document.getElementById(input.dataset.fills).value = await file.text();
+  });
+}
+
 // Buttons that do something with chosen rows need some.
 for (const button of document.querySelectorAll("[data-needs-choice]")) {
   const form = button.form;
