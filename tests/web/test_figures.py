@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import io
 import json
 from typing import Any
@@ -314,6 +315,31 @@ def test_a_slice_of_conditionals(api: Caller, visitor: Visitor) -> None:
     (panel,) = [t for t in body["figure"]["data"] if t["meta"]["state"] == "observed" and t["x"]]
     assert panel["x"] == [4]
     assert panel["y"] == [0]
+
+
+def test_who_made_the_last_suggestions_is_told(
+    api: Caller, visitor: Visitor, shared: Database
+) -> None:
+    experiment = made(api, TWO)
+    assert fetch(visitor, experiment, "model")["served"] is None
+    path = f"/v1/experiments/{experiment['id']}/suggestions"
+    for worker in ("one", "two", "two"):
+        ok(api.post(path, {"worker_id": worker} if worker == "one" else {}))
+    ok(api.post(path, {"assignments": {"x": 0.5, "kind": "a"}}))
+    with shared.transaction() as session:
+        rows = session.query(tables.Suggestion).filter_by(experiment_id=int(experiment["id"]))
+        first = rows.filter_by(state="open", source="space_filling").first()
+        assert first is not None
+        assert first.opened is not None
+        first.source, first.computed = "model", first.opened - datetime.timedelta(seconds=90)
+
+    words = fetch(visitor, experiment, "model")["served"]
+
+    assert words == (
+        "Of the last 4 suggestions 2 filled the space, 1 were made by hand, 1 came from the model; "
+        "those of the model were ready for 90 s when they were asked for (median); "
+        "1 named worker asked."
+    )
 
 
 def test_the_data_are_a_table_that_no_spreadsheet_executes(api: Caller, visitor: Visitor) -> None:

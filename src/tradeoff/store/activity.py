@@ -10,9 +10,11 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Float,
     Select,
     and_,
     case,
+    cast,
     func,
     literal,
     or_,
@@ -180,6 +182,24 @@ def find_modelled(session: Session, experiment_id: int) -> Modelled | None:
         if row is not None:
             return Modelled(row[0], row[1])
     return None
+
+
+def list_served(session: Session, experiment_id: int, *, limit: int) -> Sequence[Any]:
+    """The suggestions handed out last: rows of source, age in seconds when it was, and worker."""
+    # ix_suggestions_listed, from its end
+    age = func.extract("epoch", Suggestion.opened - Suggestion.computed)
+    query = (
+        select(Suggestion.source, cast(age, Float), Suggestion.worker_id)
+        .where(
+            Suggestion.experiment_id == experiment_id,
+            Suggestion.state.in_(HANDED_OUT),
+            Suggestion.opened.is_not(None),
+            ~Suggestion.deleted,
+        )
+        .order_by(Suggestion.id.desc())
+        .limit(limit)
+    )
+    return session.execute(query).all()
 
 
 def list_last_values(session: Session, experiment_id: int, *, limit: int) -> Sequence[Any]:

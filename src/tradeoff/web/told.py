@@ -6,9 +6,19 @@ from typing import Any
 
 from tradeoff.service.marks import Mark
 from tradeoff.service.rules import Rule
+from tradeoff.service.served import Served
 from tradeoff.spec import differences
 from tradeoff.spec.differences import Difference
 
+#: How a suggestion was made.
+SOURCES = {
+    "model": "came from the model",
+    "space_filling": "filled the space",
+    "random": "were drawn at random",
+    "grid": "came from the grid",
+    "queued": "were queued",
+    "user": "were made by hand",
+}
 #: So many values are named.
 MOST_VALUES = 6
 
@@ -26,6 +36,28 @@ def rule(found: Rule) -> str:
         f"It fails most where {where}: {found.failed_inside} of {found.inside} failed there, "
         f"{found.failed_outside} of {found.outside} elsewhere."
     )
+
+
+def served(found: Served) -> str | None:
+    """Who made the suggestions handed out last; `None` when there are none."""
+    if not found.count:
+        return None
+    made = [f"{count} {SOURCES.get(source, source)}" for source, count in found.sources.items()]
+    parts = [f"Of the last {found.count} suggestions " + ", ".join(made)]
+    if found.age_seconds is not None:
+        parts.append(
+            "those of the model were ready for "
+            f"{_duration(found.age_seconds)} when they were asked for (median)"
+        )
+    if found.workers:
+        parts.append(f"{found.workers} named worker{'' if found.workers == 1 else 's'} asked")
+    return "; ".join(parts) + "."
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
 
 
 def mark(found: Mark) -> str:

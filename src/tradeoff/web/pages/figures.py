@@ -19,6 +19,7 @@ from tradeoff.service import (
     parallel,
     predictions,
     selection,
+    served,
 )
 from tradeoff.service import points as service_points
 from tradeoff.service.convergence import Convergence
@@ -227,7 +228,8 @@ def model(visit: Visit) -> Answer:
         for key, (prediction, _) in found.items()
     ]
     figure = regions.model(found, points.metrics) if found else None
-    return as_data({"figure": figure, "models": judged})
+    words = told.served(served.read(visit.session, visit.experiment))
+    return as_data({"figure": figure, "models": judged, "served": words})
 
 
 def table(visit: Visit) -> Answer:

@@ -48,6 +48,7 @@ const sections = {
         each.predictive
           ? `${each.metric || "value"}: the model explains ${percent(each.explained)} of the differences; ${percent(each.coverage)} of the values lie in their 95 % interval.`
           : `${each.metric || "value"}: the model predicts no better than the mean. Do not trust what it says of this metric yet.`)));
+      document.getElementById("served").textContent = body.served ?? "";
       say("model", body.figure ? "" : "No model was fitted yet. It begins after the first, space-filling suggestions, as soon as a worker runs.");
     },
   },
