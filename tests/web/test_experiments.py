@@ -8,7 +8,8 @@ import pytest
 
 from tests.api.caller import Caller, ok, path_of
 from tests.web.visitor import Visitor
-from tradeoff.service import access, tags
+from tradeoff.service import access, course, tags
+from tradeoff.store import accounts, users
 from tradeoff.store.database import Database
 from tradeoff.web.pages.experiments import PAGE_ROWS
 
@@ -73,7 +74,7 @@ def test_search_and_order(api: Caller, visitor: Visitor) -> None:
     assert "No experiment is like that" in visitor.text("/experiments", search="gamma")
 
 
-@pytest.mark.parametrize("sort", ["recent", "newest", "name"])
+@pytest.mark.parametrize("sort", ["recent", "newest", "name", "done", "failed"])
 def test_pages_go_on_and_back(api: Caller, visitor: Visitor, sort: str) -> None:
     for number in range(PAGE_ROWS + 3):
         api.single(name=f"n{number:03}")
@@ -92,6 +93,62 @@ def test_pages_go_on_and_back(api: Caller, visitor: Visitor, sort: str) -> None:
     assert len({*names(first), *names(second)}) == PAGE_ROWS + 3
     again = visitor.page(back[1].replace("&amp;", "&"))
     assert names(again) == names(first)
+
+
+def test_headings_sort_and_turn_the_order(api: Caller, visitor: Visitor) -> None:
+    make(api, "b few", successes=1)
+    make(api, "a failing", successes=1, failures=3)
+    make(api, "c many", successes=5, failures=1)
+    make(api, "d none")
+
+    def by(**query: str) -> list[str]:
+        return [name[0] for name in names(visitor.page("/experiments", **query))]
+
+    assert by(sort="done") == ["c", "a", "b", "d"]
+    assert by(sort="done", order="up") == ["d", "b", "a", "c"]
+    assert by(sort="failed") == ["a", "c", "b", "d"]
+    assert by(sort="name", order="down") == ["d", "c", "b", "a"]
+    assert by(order="up") == ["b", "a", "c", "d"]
+    page = visitor.page("/experiments", sort="done", search="a")
+    assert (
+        'aria-sort="descending"><a href="/experiments?search=a&amp;sort=done&amp;order=up">' in page
+    )
+    assert '<a href="/experiments?search=a&amp;sort=name">Name' in page
+    turned = visitor.page("/experiments", sort="done", order="up")
+    assert 'aria-sort="ascending"><a href="/experiments?sort=done">' in turned
+    archived = visitor.done("/experiments/archive", sort="done", order="up")
+    assert archived == "/experiments?sort=done&order=up"
+
+
+def test_the_owner_is_a_person(api: Caller, visitor: Visitor, shared: Database) -> None:
+    with shared.transaction() as session:
+        principal = access.authenticate(session, api.token)
+        user = users.insert(
+            session, organization_id=principal.organization_id, name="Ada <b>", email="ada@x.org"
+        )
+        accounts.get_token(session, principal.token_id).user_id = user.id
+    make(api, "hers")
+
+    page = visitor.page("/experiments")
+
+    assert '<td class="widest">Ada &lt;b&gt;</td>' in page
+
+
+def test_an_old_course_is_better_than_none(
+    api: Caller, visitor: Visitor, shared: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = make(api, "moving", successes=3)
+    before = visitor.page("/experiments")
+    monkeypatch.setattr(course, "MOST_TOGETHER", 0)
+    monkeypatch.setattr(course, "PATIENCE_SECONDS", -1)
+    api.observe(f"/v1/experiments/{number}", assignments={"x": 0.5}, value=9)
+    make(api, "never looked at", successes=3)
+
+    after = visitor.page("/experiments")
+
+    assert '<polyline points="0.0,24.0 50.0,12.0 100.0,0.0 "' in before
+    assert '<polyline points="0.0,24.0 50.0,12.0 100.0,0.0 "' in after
+    assert after.count("<polyline") == 1
 
 
 def test_tags_and_projects_narrow_the_list(api: Caller, visitor: Visitor, shared: Database) -> None:

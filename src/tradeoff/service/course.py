@@ -25,34 +25,70 @@ Array = npt.NDArray[np.float64]
 MOMENTS = 24
 #: Above so many metrics an exact hypervolume takes too long for a list.
 MAX_METRICS = 3
-#: So long a list computes courses.
-PATIENCE_SECONDS = 0.15
+#: So long a list computes courses of large experiments. The last one may take longer.
+PATIENCE_SECONDS = 0.1
+#: Small experiments of so many observations in all are read by one query.
+MOST_TOGETHER = 2_000
 
 
 def courses(
     session: Session, experiments: Sequence[tables.Experiment]
 ) -> dict[int, tuple[float, ...]]:
-    """The course of each of these experiments, by id, from 0 to 1; some may be missing."""
+    """The course of each of these experiments, by id, from 0 to 1; some may be missing, or old."""
     wanted = [row for row in experiments if row.observation_count >= 2 and _is_cheap(row.spec)]
     kept = findings.list_kept(session, [row.id for row in wanted], findings.COURSE)
+    digests = {row.id: progress.digest(row.spec) for row in wanted}
     found: dict[int, tuple[float, ...]] = {}
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    outdated = []
     for row in wanted:
-        digest = progress.digest(row.spec)
-        known = kept.get(row.id)
-        if known is not None and findings.nearly_holds(known, row, digest=digest):
+        known, digest = kept.get(row.id), digests[row.id]
+        if known is None or not findings.nearly_holds(known, row, digest=digest):
+            outdated.append(row)
+        if known is not None and known["digest"] == digest:
+            # What was so a while ago is better than nothing.
             found[row.id] = tuple(known["values"])
-        elif time.monotonic() < deadline:
-            found[row.id] = values = course(session, row)
-            told = {"rewrites": row.rewrites, "digest": digest, "count": row.observation_count}
-            findings.keep(session, row.id, findings.COURSE, {**told, "values": values})
-    return {row_id: values for row_id, values in found.items() if values}
+    anew = _find(session, outdated)
+    findings.keep_all(
+        session,
+        findings.COURSE,
+        {
+            row.id: {
+                "rewrites": row.rewrites,
+                "digest": digests[row.id],
+                "count": row.observation_count,
+                "values": anew[row.id],
+            }
+            for row in outdated
+            if row.id in anew
+        },
+    )
+    return {row_id: values for row_id, values in (found | anew).items() if values}
 
 
-def course(session: Session, experiment: tables.Experiment) -> tuple[float, ...]:
+def _find(
+    session: Session, experiments: Sequence[tables.Experiment]
+) -> dict[int, tuple[float, ...]]:
+    """The courses of as many of these experiments as there is time for: small ones together."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    found: dict[int, tuple[float, ...]] = {}
+    together: list[tables.Experiment] = []
+    room = MOST_TOGETHER
+    for row in sorted(experiments, key=lambda row: row.observation_count):
+        room -= row.observation_count
+        if room >= 0:
+            together.append(row)
+    outcomes = progress.permitted_of(session, together) if together else {}
+    for row in together:
+        found[row.id] = course(row.spec, outcomes[row.id])
+    for row in experiments:
+        if row.id not in found and time.monotonic() < deadline:
+            found[row.id] = course(row.spec, progress.permitted(session, row))
+    return found
+
+
+def course(spec: ExperimentSpec, outcomes: progress.Outcomes) -> tuple[float, ...]:
     """The course of one experiment; empty without a success that meets the thresholds."""
-    outcomes = progress.permitted(session, experiment)
-    m = len(experiment.spec.optimized_metrics)
+    m = len(spec.optimized_metrics)
     values = outcomes.values[:, :m]
     if not len(values):
         return ()

@@ -14,7 +14,7 @@ from tradeoff.store.database import Session
 from tradeoff.store.entities import Form
 from tradeoff.store.idempotency import Kept
 from tradeoff.store.prepared import Query
-from tradeoff.store.tables import Client, Experiment, Organization, Token
+from tradeoff.store.tables import Client, Experiment, Organization, Token, User
 
 
 def insert_client(session: Session, *, name: str, organization_id: int | None = None) -> Client:
@@ -306,9 +306,11 @@ def list_tokens(session: Session, client_id: int | None = None) -> Sequence[Toke
 
 
 def list_token_names(session: Session, ids: Collection[int]) -> dict[int, str]:
-    """What people call these tokens: their names, else how they begin."""
-    query = select(Token.id, func.coalesce(Token.name, Token.prefix)).where(Token.id.in_(ids))
-    return {row[0]: row[1] for row in session.execute(query)}
+    """Who is behind these tokens: the people whose they are, else what the tokens are called."""
+    # pk_tokens, pk_users
+    name = func.coalesce(User.name, Token.name, Token.prefix)
+    query = select(Token.id, name).outerjoin(User, User.id == Token.user_id)
+    return {row[0]: row[1] for row in session.execute(query.where(Token.id.in_(ids)))}
 
 
 def list_guest_tokens(session: Session, experiment_id: int) -> Sequence[Token]:

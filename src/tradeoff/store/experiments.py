@@ -5,7 +5,18 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, bindparam, func, inspect, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    bindparam,
+    cast,
+    func,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
 
@@ -178,6 +189,30 @@ def listing(
     if period_end is not None:
         query = query.where(Experiment.created < period_end)
     return query
+
+
+def sort_key(name: str) -> ColumnElement[Any]:
+    """What a list of experiments is ordered by.
+
+    Args:
+        name: `newest`, `recent` (the last change), `name`, `done` or `failed` (the share).
+
+    Raises:
+        KeyError: for any other name.
+    """
+    done = Experiment.observation_count - Experiment.transient_count
+    failed = cast(Experiment.failure_count, Float) / func.nullif(Experiment.observation_count, 0)
+    keys: dict[str, ColumnElement[Any]] = {
+        # ix_experiments_client_id_id and ix_experiments_client_id_updated. The others sort all that
+        # match; a list counts them, so it reads them anyway.
+        "newest": Experiment.id.expression,
+        "recent": Experiment.updated.expression,
+        "name": Experiment.name.expression,
+        "done": done,
+        # What has no observations comes last either way: nothing is below nothing.
+        "failed": func.coalesce(failed, -1.0, type_=Float),
+    }
+    return keys[name]
 
 
 def advance_design(session: Session, experiment_id: int, count: int) -> int:

@@ -8,12 +8,12 @@ their commits, since whoever inserts an observation holds the experiment's row.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Float, cast, func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Float, cast, func, select, text
 
 from tradeoff.spec.metrics import Metric
 from tradeoff.spec.tasks import FULL_COST
@@ -193,24 +193,77 @@ def list_outcomes(
     return session.execute(query).all()
 
 
+# ix_observations_experiment_id_id, for each experiment
+_LIST_OUTCOMES = text(
+    """
+    select wanted.id as experiment_id, observation.id,
+           array(select jsonb_extract_path_text(observation.values, key, 'value')::float8
+                 from jsonb_array_elements_text(wanted.keys) with ordinality as asked(key, at)
+                 order by at) as values
+    from unnest(cast(:ids as bigint[]), cast(:keys as jsonb[])) as wanted(id, keys)
+    join observations observation on observation.experiment_id = wanted.id
+    where not observation.deleted and not observation.failed
+      and coalesce(observation.task_cost, :full_cost) = :full_cost
+    order by wanted.id, observation.id
+    """
+)
+
+
+def list_outcomes_of(
+    session: Session, wanted: Mapping[int, Sequence[str]]
+) -> dict[int, list[Sequence[Any]]]:
+    """What `list_outcomes` gives, of many experiments at once.
+
+    Args:
+        session: to ask with.
+        wanted: by the id of the experiment the metrics.
+    """
+    found: dict[int, list[Sequence[Any]]] = {row_id: [] for row_id in wanted}
+    keys = [json.dumps(list(each)) for each in wanted.values()]
+    given = {"ids": list(wanted), "keys": keys, "full_cost": FULL_COST}
+    for row in session.execute(_LIST_OUTCOMES, given) if wanted else ():
+        found[row.experiment_id].append((row.id, *row.values))
+    return found
+
+
 def keep(session: Session, experiment_id: int, name: str, finding: Mapping[str, Any]) -> None:
-    """Keep a finding, unless somebody holds the experiment: it can be found again.
+    """Keep one finding; see `keep_all`."""
+    keep_all(session, name, {experiment_id: finding})
+
+
+# pk_experiments
+_KEEP = text(
+    """
+    with free as (
+        select experiment.id, found.finding
+        from unnest(cast(:ids as bigint[]), cast(:rewrites as bigint[]),
+                    cast(:findings as jsonb[])) as found(id, rewrites, finding)
+        join experiments experiment
+          on experiment.id = found.id and experiment.rewrites = found.rewrites
+        for no key update of experiment skip locked
+    )
+    update experiments
+    set summary = coalesce(summary, '{}'::jsonb) || free.finding
+    from free where experiments.id = free.id
+    """
+)
+
+
+def keep_all(session: Session, name: str, findings: Mapping[int, Mapping[str, Any]]) -> None:
+    """Keep findings, but for those of experiments that somebody holds: they can be found again.
 
     Args:
         session: to work with.
-        experiment_id: whose.
         name: one of the findings there are.
-        finding: with at least `rewrites` and `digest`.
+        findings: by experiment, each with at least `rewrites` and `digest`.
     """
-    free = (
-        select(Experiment.id)
-        .where(Experiment.id == experiment_id, Experiment.rewrites == finding["rewrites"])
-        .with_for_update(key_share=True, skip_locked=True)
-    )
-    before = func.coalesce(Experiment.summary, literal({}, JSONB))
+    if not findings:
+        return
     session.execute(
-        update(Experiment)
-        .where(Experiment.id == free.scalar_subquery())
-        .values(summary=before.op("||")(literal({name: dict(finding)}, JSONB)))
-        .execution_options(synchronize_session=False)
+        _KEEP,
+        {
+            "ids": list(findings),
+            "rewrites": [finding["rewrites"] for finding in findings.values()],
+            "findings": [json.dumps({name: dict(each)}) for each in findings.values()],
+        },
     )

@@ -15,7 +15,15 @@ from tradeoff.web.routing import Answer, Html, Redirect
 from tradeoff.web.visit import Form, Visit
 
 PAGE_ROWS = 50
-SORTS = {"recent": "Last change", "newest": "Newest", "name": "Name"}
+SORTS = {
+    "recent": "Last change",
+    "newest": "Newest",
+    "name": "Name",
+    "done": "Done",
+    "failed": "Share that failed",
+}
+#: Sorted from the smallest, unless the address says otherwise.
+ASCENDING = frozenset({"name"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,7 @@ class Choice:
         tag: the name of a tag.
         project: the slug of a project.
         sort: a key of `SORTS`.
+        order: `up` or `down`; empty for the usual way round of what is sorted by.
     """
 
     search: str
@@ -35,18 +44,25 @@ class Choice:
     tag: str
     project: str
     sort: str
+    order: str
 
     @classmethod
     def read(cls, query: Form) -> Choice:
         """Read an address; what it says wrong counts as not said."""
-        state, sort = query.text("state"), query.text("sort")
+        state, sort, order = (query.text(name) for name in ("state", "sort", "order"))
         return cls(
             search=query.text("search")[:200],
             state=state if state in (*activity.STATES, "archived") else "",
             tag=query.text("tag"),
             project=query.text("project"),
             sort=sort if sort in SORTS else "recent",
+            order=order if order in ("up", "down") else "",
         )
+
+    @property
+    def ascending(self) -> bool:
+        """Whether the smallest comes first."""
+        return self.order == "up" or (self.sort in ASCENDING and not self.order)
 
     def address(self, **changes: str) -> str:
         """The address of this choice with something changed."""
@@ -55,6 +71,13 @@ class Choice:
         if said.get("sort") == "recent":
             del said["sort"]
         return "/experiments" + (f"?{urlencode(said)}" if said else "")
+
+    def sorted_by(self, sort: str) -> str:
+        """The address sorted by something; the other way round when it is so already."""
+        turned = "down" if self.ascending else "up"
+        usual = "up" if sort in ASCENDING else "down"
+        order = turned if sort == self.sort and turned != usual else ""
+        return self.address(sort=sort, order=order)
 
 
 def show(visit: Visit) -> Answer:
@@ -66,13 +89,12 @@ def show(visit: Visit) -> Answer:
     before, after = visit.query.text("before") or None, visit.query.text("after") or None
     page = _fetch(visit, choice, before, after)
     ids = [row.id for row in page.rows]
+    forward, back = (page.after, page.before) if choice.ascending else (page.before, page.after)
     context = {
         "choice": choice,
         "page": page,
-        "older": page.before if choice.sort != "name" else page.after,
-        "newer": (page.after if choice.sort != "name" else page.before)
-        if before or after
-        else None,
+        "forward": forward,
+        "back": back if before or after else None,
         "activity": activity.list_activity(visit.session, ids),
         "courses": course.courses(visit.session, page.rows),
         "states": activity.STATES,
@@ -97,19 +119,15 @@ def _fetch(
     if choice.tag:
         found = tags.list_by_name(visit.session, visit.who.client_id, [choice.tag])
         query = activity.with_tag(query, found[choice.tag].id if found else -1)
-    keys: dict[str, Any] = {
-        "recent": tables.Experiment.updated.expression,
-        "name": tables.Experiment.name.expression,
-    }
     return paging.fetch(
         visit.session,
         query,
         id_column=tables.Experiment.id.expression,
-        key=keys.get(choice.sort),
+        key=stored.sort_key(choice.sort),
         limit=PAGE_ROWS,
         before=before,
         after=after,
-        ascending=choice.sort == "name",
+        ascending=choice.ascending,
     )
 
 
