@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import re
 from typing import Any
 
+import httpx
 import pytest
+from playwright.sync_api import expect
 
 from tests.api.caller import Caller, ok, path_of, refusal, single_body
+from tests.web.browsing import Watched, overflow
+from tests.web.conftest import token_of
 from tests.web.visitor import Visitor
+from tradeoff.service import access, accounts
+from tradeoff.store import users
 from tradeoff.store.database import Database
 
 
@@ -177,6 +185,41 @@ def test_a_client_is_made_in_the_same_organization(api: Caller, admin: Visitor) 
     assert admin.post("/admin/clients", name="").status_code == 400
 
 
+def test_people_are_listed_with_what_they_may(
+    api: Caller, admin: Visitor, shared: Database
+) -> None:
+    with shared.transaction() as session:
+        organization_id = access.authenticate(session, api.token).organization_id
+        for name in ("Ada <b>", "Grace"):
+            email = f"{name[:3]}@example.org"
+            user = users.insert(session, organization_id=organization_id, name=name, email=email)
+            if name == "Grace":
+                users.put_role(session, user.id, api.client_id, "write")
+            else:
+                accounts.create_token(
+                    session, client_id=api.client_id, name="hers", user_id=user.id
+                )
+
+    page = admin.page("/admin")
+
+    assert "Ada &lt;b&gt;</td><td>Ada@example.org</td><td>nothing yet</td>" in page
+    assert "<td>Grace</td><td>Gra@example.org</td><td>Acme: write</td>" in page
+    assert re.search(r"<td>hers</td>\s*<td>Ada &lt;b&gt;</td>", page)
+
+
+@pytest.mark.parametrize("role", ["read", "write"])
+def test_administration_is_for_admins(
+    api: Caller, base_url: str, shared: Database, role: str
+) -> None:
+    somebody = Visitor(base_url).sign_in(token_of(shared, api, role))
+
+    assert somebody.get("/admin").status_code == 403
+    assert somebody.post("/admin/tokens", name="n", role="admin").status_code == 403
+    assert somebody.post("/admin/clients", name="n").status_code == 403
+    assert somebody.post("/admin/tokens/1/revoke").status_code == 403
+    assert "/admin" not in somebody.page("/experiments")
+
+
 def test_administration_says_how_the_installation_does(
     api: Caller, admin: Visitor, shared: Database
 ) -> None:
@@ -224,6 +267,73 @@ def test_a_run_shows_what_it_logged(api: Caller, other: Caller, visitor: Visitor
     assert (
         Visitor(visitor.base_url).sign_in(other.token).get(f"/run/{run['id']}").status_code == 404
     )
+
+
+def test_a_run_shows_its_checkpoints_and_files(
+    api: Caller, other: Caller, visitor: Visitor, http: httpx.Client
+) -> None:
+    path = f"/v1/clients/{api.client_id}/projects"
+    ok(api.post(path, {"id": "p", "name": "<i>P"}))
+    run = ok(api.post(f"{path}/p/training_runs", {"name": "a run"}))
+    for step, loss in enumerate((3.0, 2.0, 1.5)):
+        measured = [{"name": "<b>loss", "value": loss, "value_stddev": 0.1 if step else None}]
+        measured += [{"name": "late", "value": 1}] if step == 2 else []
+        ok(api.post(f"/v1/training_runs/{run['id']}/checkpoints", {"values": measured}))
+    content = b"<script>alert(1)</script>"
+    made = ok(
+        api.post(
+            f"/v1/training_runs/{run['id']}/files",
+            {
+                "name": "notes",
+                "filename": "a.html",
+                "content_type": "text/html",
+                "content_length": len(content),
+                "content_md5": base64.b64encode(hashlib.md5(content).digest()).decode(),
+            },
+        )
+    )
+    assert "not yet" in visitor.text(f"/run/{run['id']}")
+    upload = made["upload"]
+    sent = http.request(upload["method"], upload["url"], headers=upload["headers"], content=content)
+    assert sent.status_code == 200, sent.text
+
+    page = visitor.page(f"/run/{run['id']}")
+    figure = visitor.get(f"/run/{run['id']}/figures/checkpoints").json()["figure"]
+    file = visitor.get(f"/run/{run['id']}/files/{made['id']}")
+
+    assert "project &lt;i&gt;P" in page
+    assert "&lt;b&gt;loss" in page
+    assert "2 <small>± 0.1</small>" in page
+    assert [trace["y"] for trace in figure["data"]] == [[3.0, 2.0, 1.5], [1.0]]
+    assert figure["data"][1]["x"] == [3]
+    assert figure["data"][0]["name"] == "&lt;b&gt;loss"
+    assert figure["data"][0]["error_y"]["array"] == [0.0, 0.1, 0.1]
+    assert f'href="/run/{run["id"]}/files/{made["id"]}" download>a.html' in page
+    assert file.content == content
+    assert file.headers["content-type"] == "application/octet-stream"
+    assert file.headers["content-disposition"].startswith("attachment")
+    foreign = Visitor(visitor.base_url).sign_in(other.token)
+    for below in ("/figures/checkpoints", f"/files/{made['id']}"):
+        assert foreign.get(f"/run/{run['id']}{below}").status_code == 404
+    second = ok(api.post(f"{path}/p/training_runs", {"name": "another"}))
+    assert visitor.get(f"/run/{second['id']}/files/{made['id']}").status_code == 404
+    assert visitor.get(f"/run/{second['id']}/figures/checkpoints").json() == {"figure": None}
+
+
+def test_the_checkpoints_of_a_run_are_drawn(api: Caller, watched: Watched) -> None:
+    path = f"/v1/clients/{api.client_id}/projects"
+    ok(api.post(path, {"id": "p", "name": "P"}))
+    run = ok(api.post(f"{path}/p/training_runs", {"name": "a run"}))
+    for loss in (3, 2):
+        measured = [{"name": "<img src=x onerror=alert(1)>", "value": loss}]
+        ok(api.post(f"/v1/training_runs/{run['id']}/checkpoints", {"values": measured}))
+    watched.page.set_viewport_size({"width": 390, "height": 900})
+
+    page = watched.sign_in(api.token).go(f"/run/{run['id']}")
+
+    expect(page.locator("#plot-checkpoints .main-svg").first).to_be_visible()
+    expect(page.locator("#plot-checkpoints .points path")).to_have_count(2)
+    assert overflow(page) <= 0
 
 
 def test_an_experiment_made_of_runs_has_its_pages(api: Caller, visitor: Visitor) -> None:

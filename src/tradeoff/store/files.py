@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -51,6 +52,13 @@ def get(session: Session, file_id: int) -> File:
     if row is None:
         raise NotFound(f"There is no file {file_id}")
     return row
+
+
+def list_of_run(session: Session, run_id: int) -> Sequence[File]:
+    """The files of a run, whether or not their bytes came; oldest first."""
+    # ix_files_training_run_id
+    query = select(File).where(File.training_run_id == run_id).order_by(File.id)
+    return session.scalars(query).all()
 
 
 def write_content(session: Session, file: File, content: bytes) -> None:

@@ -65,6 +65,12 @@ def listing(organization_id: int) -> Select[User]:
     return select(User).where(User.organization_id == organization_id, ~User.deleted)
 
 
+def list_all(session: Session, organization_id: int) -> Sequence[User]:
+    """The users of an organization, by name."""
+    query = listing(organization_id).order_by(User.name, User.id)
+    return session.scalars(query).all()
+
+
 def find_role(session: Session, user_id: int, client_id: int) -> str | None:
     """What a user may do in a client; `None` when it is nothing."""
     # ix_permissions_unique_user

@@ -8,6 +8,7 @@ from tradeoff.errors import BadInput, NotFound
 from tradeoff.service import accounts, operations
 from tradeoff.spec.values import check_name
 from tradeoff.store import accounts as stored
+from tradeoff.store import users
 from tradeoff.web.routing import Answer, Html, Redirect
 from tradeoff.web.visit import Visit
 
@@ -22,17 +23,30 @@ def show(visit: Visit) -> Answer:
 def _page(
     visit: Visit, *, refusal: str | None = None, secrets: dict[str, str] | None = None
 ) -> Html:
+    tokens = stored.list_working_tokens(visit.session, visit.who.client_id)
+    people = users.list_all(visit.session, visit.who.organization_id)
     context = {
         "operations": operations.read(visit.session, visit.who.client_id),
         "client": stored.get_client(visit.session, visit.who.client_id),
         "clients": stored.list_clients_of(visit.session, visit.who.organization_id),
-        "tokens": stored.list_working_tokens(visit.session, visit.who.client_id),
+        "tokens": tokens,
+        "people": people,
+        "names": {person.id: person.name for person in people},
+        "permissions": _permissions(visit),
         "roles": accounts.ROLES,
         "refusal": refusal,
         "secrets": secrets or {},
         "filled": visit.form,
     }
     return Html("admin.html", context, status=200 if refusal is None else 400)
+
+
+def _permissions(visit: Visit) -> dict[int, list[tuple[str, str]]]:
+    """By user the clients in which they may do something, and what."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for user, client, role in users.list_permissions(visit.session, visit.who.organization_id):
+        found.setdefault(user.id, []).append((client.name, role))
+    return found
 
 
 def create_token(visit: Visit) -> Answer:
