@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import _administer, _url_of
 from tests.faults import load
 from tests.faults.processes import Stack, on_demand
-from tradeoff.store import migrations, programs
+from tradeoff.store import backups, migrations
 
 ROOT = Path(__file__).parents[2]
 #: The last commit whose newest migration is 0002: the release before.
@@ -91,12 +91,12 @@ def test_backup_under_load_and_restore(stack: Stack, tmp_path: Path) -> None:
     load.await_progress(loops, 30)
     before = {mark for loop in loops for mark in list(loop.ledger.acknowledged)}
 
-    dump = dump_of(stack)
+    backups.dump(stack.database_url, tmp_path / "copy")
     load.await_progress(loops, 10)
     load.stop(loops)
     _administer(stack.database_url, "create database {}", "restored")
     restored = _url_of(stack.database_url, "restored")
-    restore(stack, dump, restored)
+    backups.restore(restored, tmp_path / "copy")
 
     marks = load.query(restored, "select metadata->>'mark' from observations")
     found = [mark for (mark,) in marks]
@@ -115,31 +115,3 @@ def test_backup_under_load_and_restore(stack: Stack, tmp_path: Path) -> None:
     assert load.query(restored, "select observation_count from experiments") == [
         (ledger_before + 10,)
     ]
-
-
-def dump_of(stack: Stack) -> bytes:
-    """What pg_dump makes of the database."""
-    done = subprocess.run(
-        [str(find_program("pg_dump")), "--format=custom", f"--dbname={stack.database_url}"],
-        capture_output=True,
-        check=True,
-    )
-    return done.stdout
-
-
-def restore(stack: Stack, dump: bytes, url: str) -> None:
-    """Into an empty database."""
-    subprocess.run(
-        [str(find_program("pg_restore")), "--exit-on-error", f"--dbname={url}"],
-        input=dump,
-        capture_output=True,
-        check=True,
-    )
-
-
-def find_program(name: str) -> Path:
-    """A program of the Postgres that tests run, which knows its own version's format."""
-    for folder in programs.list_folders():
-        if (folder / name).is_file():
-            return folder / name
-    pytest.skip(f"no {name} beside the Postgres of the tests")

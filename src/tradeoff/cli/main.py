@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from tradeoff import __version__, errors
-from tradeoff.cli import moving, people, records
+from tradeoff.cli import keeping, moving, people, records
 from tradeoff.cli.frame import (
     DataDir,
     Json,
@@ -51,6 +51,7 @@ efficient frontier.
     tradeoff worker                      on each machine that computes
     tradeoff client create robotics      a team, with its first tokens
     tradeoff audit                       who changed what
+    tradeoff backup FILE                 everything stored; `tradeoff restore` brings it back
 
 [bold]When something is wrong[/bold]
 
@@ -76,6 +77,8 @@ app.add_typer(databases, name="db")
 app.command("import")(moving.import_file)
 app.command("export")(moving.export)
 app.command()(records.audit)
+app.command()(keeping.backup)
+app.command()(keeping.restore)
 
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")]

@@ -14,6 +14,7 @@ import pwd
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -77,9 +78,14 @@ class Programs:
 
 
 def run_as(
-    account: Account, command: list[str], *, timeout_seconds: float, output: IO[bytes] | None = None
+    account: Account,
+    command: list[str],
+    *,
+    timeout_seconds: float,
+    output: IO[bytes] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command as the account, from `/` and with a clean environment."""
+    """Run a command as the account, from `/` and with an environment of ours alone."""
     try:
         return subprocess.run(
             command,
@@ -88,7 +94,7 @@ def run_as(
             stderr=subprocess.STDOUT,
             timeout=timeout_seconds,
             cwd="/",
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, **(environment or {})},
             check=False,
             umask=0o077,
             # Ctrl-C at the terminal is for us, not for a program half-way through its work.
