@@ -342,10 +342,10 @@ def test_an_import_that_broke_off_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(client, "request", give_up_in_between)
         with pytest.raises(ConnectionError):
-            moving._import(client, file, **options)
+            moving._import(client, str(file), **options)
     assert len(observations_of(client, experiment.id)) == 20
 
-    done = moving._import(client, file, **options)
+    done = moving._import(client, str(file), **options)
 
     assert (done["imported"], done["there_already"]) == (5, 20)
     found = observations_of(client, experiment.id)

@@ -42,7 +42,7 @@ efficient frontier.
     tradeoff dashboard                   in another terminal: a link that signs you in
     tradeoff experiments                 what is there
     tradeoff frontier 1                  the best compromises found so far
-    tradeoff import FILE                 bring what was tried before, such as SigOpt's CSV
+    tradeoff import FILE                 bring what was tried before: Optuna, W&B, Ax, SigOpt, CSV
 
 [bold]On many machines[/bold] (each with TRADEOFF_DATABASE_URL set to one Postgres)
 

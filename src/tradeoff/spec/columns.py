@@ -56,6 +56,7 @@ SAID: dict[str, Kind] = {
     "stddev": "stddev",
     "metadata": "metadata",
     "failed": "failed",
+    "status": "status",
     "created": "created",
     "task": "task",
     "id": "id",
@@ -89,6 +90,8 @@ def understand(
     said: Mapping[str, str],
     parameters: Collection[str] = (),
     metrics: Collection[str] = (),
+    *,
+    rest_is_parameters: bool = False,
 ) -> list[Column]:
     """What each column means.
 
@@ -97,6 +100,7 @@ def understand(
         said: by hand, `{column: "parameter:NAME"}`; it wins.
         parameters: those that the experiment has, if that is known.
         metrics: likewise.
+        rest_is_parameters: what nothing else explains is a parameter of that name.
 
     Raises:
         TableError: when one is not understood, two mean the same, or `said` names none.
@@ -108,12 +112,16 @@ def understand(
         _said(name, said[name]) if name in said else _guess(name, parameters, metrics)
         for name in header
     ]
+    if rest_is_parameters:
+        found = [
+            column or Column("parameter", name) for name, column in zip(header, found, strict=True)
+        ]
     unknown = [name for name, column in zip(header, found, strict=True) if column is None]
     if unknown:
         raise TableError(
             f"line 1: what is in the column {unknown[0]!r}?",
             f" Say it with --map '{unknown[0]}=parameter:NAME' (or metric:NAME, stddev:NAME, "
-            f"metadata:KEY, failed, created, task, id, ignore)",
+            f"metadata:KEY, failed, status, created, task, id, ignore)",
         )
     columns = [column for column in found if column is not None]
     seen: dict[Column, str] = {}

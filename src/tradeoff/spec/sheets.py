@@ -15,8 +15,10 @@ from typing import Any
 
 from tradeoff.spec.columns import ORIGIN, Column, TableError, understand
 
-YES = frozenset({"true", "yes", "1", "1.0", "failed"})
-NO = frozenset({"false", "no", "0", "0.0", "", "completed", "active"})
+YES = frozenset({"true", "yes", "1", "1.0", "failed", "crashed"})
+NO = frozenset({"false", "no", "0", "0.0", "", "completed", "finished", "active"})
+#: What other tools call a training of which nothing is known yet, or that somebody ended.
+UNFINISHED = frozenset({"running", "pending", "killed", "preempted", "preempting"})
 #: A cell of text that begins so is a formula to a spreadsheet; a space before it makes it text.
 FORMULA = ("=", "+", "-", "@")
 
@@ -64,6 +66,7 @@ def parse(
     *,
     parameters: Iterable[str] = (),
     metrics: Iterable[str] = (),
+    rest_is_parameters: bool = False,
 ) -> Table:
     """Read a CSV file.
 
@@ -72,6 +75,7 @@ def parse(
         said: what was said of its columns by hand.
         parameters: those of the experiment, if it is known.
         metrics: likewise.
+        rest_is_parameters: columns that nothing else explains are parameters.
 
     Raises:
         TableError: when it cannot be understood.
@@ -87,7 +91,9 @@ def parse(
     header = [name.strip() for name in next(reader, [])]
     if not any(header):
         raise TableError("the file is empty; its first line must name the columns")
-    columns = understand(header, said, set(parameters), set(metrics))
+    columns = understand(
+        header, said, set(parameters), set(metrics), rest_is_parameters=rest_is_parameters
+    )
     rows = []
     try:
         for cells in reader:
@@ -150,7 +156,8 @@ def observe(
     Raises:
         TableError: when it does not fit the experiment.
     """
-    if row.get("failure_kind") == "transient" or _flag(row, "transient"):
+    unfinished = row.get("status").lower() in UNFINISHED
+    if unfinished or row.get("failure_kind") == "transient" or _flag(row, "transient"):
         return None
     metrics = [metric.get("name") or "" for metric in experiment["metrics"]]
     body: dict[str, Any] = {"assignments": _assignments(row, experiment)}
@@ -289,6 +296,18 @@ def define(table: Table, *, name: str, minimize: Iterable[str]) -> dict[str, Any
         ],
         "observation_budget": 2 * len(table.rows),
     } | ({"tasks": [{"name": n, "cost": c} for n, c in tasks.items()]} if len(tasks) > 1 else {})
+
+
+def useless(table: Table) -> dict[str, str]:
+    """The columns of parameters of which no parameter can be made, and why."""
+    found = {}
+    for name in table.names("parameter"):
+        cells = [row.get("parameter", name) for row in table.rows]
+        if len(set(cells)) == 1:
+            found[name] = "has a single value"
+        elif empty := cells.count(""):
+            found[name] = f"{empty} of {len(cells)} rows lack it"
+    return found
 
 
 def _define_parameter(table: Table, name: str) -> dict[str, Any]:
