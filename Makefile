@@ -7,6 +7,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # More for the command of a target: make test ARGS="-k pareto", make demo ARGS="--observations 20"
 ARGS ?=
+# Set, it shortens a benchmark to minutes: make bench-quality QUICK=1
+QUICK ?=
 # Tests that run side by side, each with a Postgres of its own; 0 for one after the other.
 WORKERS ?= auto
 # How long `make soak` lasts.
@@ -54,12 +56,20 @@ lint: setup ## check formatting, style, types, imports between rooms, container 
 	@[ ! -x $(BIN)/hadolint ] || $(BIN)/hadolint Dockerfile
 
 .PHONY: bench-speed
-bench-speed: setup ## measure what one suggestion costs, beside BoTorch's stock loop
-	@$(BIN)/python -m benchmarks.speed $(ARGS)
+bench-speed: setup ## measure what one suggestion costs, beside BoTorch's stock loop (QUICK=1: minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed $(if $(QUICK),--quick) $(ARGS)
 
-.PHONY: bench-search
-bench-search: setup ## measure how well the engine searches, beside random search
-	@$(BIN)/python -m benchmarks.closed_loop $(ARGS)
+.PHONY: bench-quality
+bench-quality: setup ## measure how well the engine searches, beside other optimizers (QUICK=1: minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality $(if $(QUICK),--quick) $(ARGS)
+
+.PHONY: bench-failures
+bench-failures: setup ## measure what learning from failed trainings brings (QUICK=1: minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.failures $(if $(QUICK),--quick) $(ARGS)
+
+.PHONY: bench-parallel
+bench-parallel: setup ## measure what many workers cost (QUICK=1: minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.parallel $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench-service
 bench-service: setup ## measure the service under load, beside what the machine can do, and Optuna

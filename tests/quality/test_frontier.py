@@ -10,11 +10,18 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import problems
+from benchmarks.quality import optimizers
+from benchmarks.quality.loop import Run, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 BUDGET = 60
 SEEDS = (0, 1, 2)
+
+
+def search(name: str, optimizer: str, seed: int, *, budget: int = BUDGET, workers: int = 1) -> Run:
+    problem = problems.get(name)
+    return run(problem, optimizers.start(optimizer, problem, seed), budget, seed, workers=workers)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -25,10 +32,8 @@ SEEDS = (0, 1, 2)
 def test_frontier_is_found_and_beats_random_search(
     name: str, least: float, margin: float, seed: int
 ) -> None:
-    problem = problems.get(name)
-
-    found = problems.run(problem, BUDGET, seed).scores[BUDGET]
-    by_chance = problems.run(problem, BUDGET, seed, at_random=True).scores[BUDGET]
+    found = search(name, "tradeoff", seed).scores[BUDGET]
+    by_chance = search(name, "random", seed).scores[BUDGET]
 
     assert found >= least
     assert found >= by_chance + margin
@@ -36,20 +41,14 @@ def test_frontier_is_found_and_beats_random_search(
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_failures_are_learned_and_cost_no_quality(seed: int) -> None:
-    problem = problems.get("crash")  # two in five random points fail
+    found = search("crash", "tradeoff", seed)
+    by_chance = search("crash", "random", seed)  # two in five fail
 
-    run = problems.run(problem, BUDGET, seed)
-    by_chance = problems.run(problem, BUDGET, seed, at_random=True)
-
-    assert run.failures < 0.25
-    assert run.failures < by_chance.failures - 0.1
-    assert run.scores[BUDGET] >= max(0.8, by_chance.scores[BUDGET] + 0.3)
+    assert found.failures < 0.25
+    assert found.failures < by_chance.failures - 0.1
+    assert found.scores[BUDGET] >= max(0.8, by_chance.scores[BUDGET] + 0.3)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_buffer_of_four_hardly_costs_quality(seed: int) -> None:
-    problem = problems.get("dtlz2")
-
-    found = problems.run(problem, BUDGET, seed, q=4).scores[BUDGET]
-
-    assert found >= 0.75
+    assert search("dtlz2", "tradeoff", seed, workers=4).scores[BUDGET] >= 0.75
