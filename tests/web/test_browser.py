@@ -165,23 +165,25 @@ def make_hostile(api: Caller, shared: Database) -> dict[str, Any]:
     for payload in PAYLOADS:
         api.single(name=payload)
     categories = list(PAYLOADS)
-    experiment = api.experiment(
-        name=PAYLOADS[1],
-        project="p",
-        metadata={payload: payload for payload in PAYLOADS},
-        parameters=[
+    body: dict[str, Any] = {
+        "name": PAYLOADS[1],
+        "project": "p",
+        "metadata": {payload: payload for payload in PAYLOADS},
+        "parameters": [
             {"name": payload, "type": "categorical", "categorical_values": categories}
             for payload in PAYLOADS[:12]
         ],
-        metrics=[{"name": payload, "objective": "minimize"} for payload in PAYLOADS[12:15]],
-    )
+        "metrics": [{"name": payload, "objective": "minimize"} for payload in PAYLOADS[12:15]],
+    }
+    experiment, twin = api.experiment(**body), api.experiment(**body)
     path = path_of(experiment)
+    rows = []
     for number, payload in enumerate(PAYLOADS):
         failed: dict[str, Any] = {"failed": True, "metadata": {payload: payload}}
         values = [{"name": name, "value": number} for name in PAYLOADS[12:15]]
         outcome = failed if number % 2 else {"values": values, "metadata": {payload: payload}}
         assignments = {name: payload for name in PAYLOADS[:12]}
-        api.observe(path, assignments=assignments, **outcome)
+        rows.append(api.observe(path, assignments=assignments, **outcome)["id"])
     ok(api.post(f"{path}/queued_suggestions", {"assignments": assignments}))
     for worker in PAYLOADS[:3]:
         asked = {"worker_id": worker, "lease_seconds": 60}
@@ -197,13 +199,15 @@ def make_hostile(api: Caller, shared: Database) -> dict[str, Any]:
             },
         )
     )
+    measured = [{"name": payload, "value": 1} for payload in PAYLOADS[:4]]
+    ok(api.post(f"/v1/training_runs/{run['id']}/checkpoints", {"values": measured}))
     with shared.transaction() as session:
         principal = access.authenticate(session, api.token)
         row = access.get_experiment(session, principal, int(experiment["id"]), write=True)
         tags.put(session, row, [payload.replace(",", "") for payload in PAYLOADS[:20]])
         for payload in PAYLOADS:
             accounts.create_token(session, client_id=api.client_id, name=payload)
-    return {"experiment": experiment["id"], "run": run["id"], "observation": 1}
+    return {"experiment": experiment["id"], "twin": twin["id"], "run": run["id"], "rows": rows}
 
 
 def test_nothing_that_users_name_is_ever_read_as_html(
@@ -223,6 +227,10 @@ def test_nothing_that_users_name_is_ever_read_as_html(
         experiment,
         *(f"{experiment}/{tab}" for tab in ("observations", "suggestions", "settings", "share")),
         f"{experiment}/observations/new",
+        "{}/observations/compare?observation={}&observation={}".format(
+            experiment, *made["rows"][:2]
+        ),
+        f"/compare?experiment={made['experiment']}&experiment={made['twin']}",
         f"{experiment}/observations?filter=%3Cscript%3E=1".replace("=1", ""),
         str(first),
     ]
@@ -252,6 +260,12 @@ def pages_of(api: Caller) -> list[str]:
     made = api.observe(path_of(experiment), suggestion=suggestion["id"], values=values)
     api.observe(path_of(experiment), assignments=suggestion["assignments"], failed=True)
     path = f"/experiment/{experiment['id']}"
+    other = api.observe(path_of(experiment), assignments=suggestion["assignments"], values=values)
+    projects = f"/v1/clients/{api.client_id}/projects"
+    ok(api.post(projects, {"id": "p", "name": "P"}))
+    logs = {"stdout": {"content": "epoch 1"}}
+    run = ok(api.post(f"{projects}/p/training_runs", {"name": "a run", "logs": logs}))
+    ok(api.post(f"/v1/training_runs/{run['id']}/checkpoints", {"values": values}))
     return [
         "/experiments",
         "/projects",
@@ -263,9 +277,11 @@ def pages_of(api: Caller) -> list[str]:
         f"{path}/observations/new",
         f"{path}/observations/upload",
         f"{path}/observations/{made['id']}",
+        f"{path}/observations/compare?observation={made['id']}&observation={other['id']}",
         f"{path}/suggestions",
         f"{path}/settings",
         f"{path}/share",
+        f"/run/{run['id']}",
     ]
 
 

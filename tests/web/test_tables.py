@@ -390,6 +390,6 @@ def test_columns_and_comparison_in_a_browser(api: Caller, watched: Watched) -> N
     page.get_by_role("button", name="Compare").click()
     page.wait_for_url("**/observations/compare?*")
     expect(page.locator(".change.worse")).to_contain_text("-0.25")
-    page.get_by_role("link", name=f"Make observation {one} the baseline").click()
+    page.get_by_role("link", name=f"make it the baseline (observation {one})").click()
     expect(page.locator(".change.better")).to_contain_text("+0.25")
     assert overflow(page) <= 0

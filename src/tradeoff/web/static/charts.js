@@ -107,7 +107,8 @@ async function draw(element, figure, { shown = {}, edits = {}, chosen = null, pl
 /** Room is scarce on a telephone: short margins, the legend below the figure. */
 function narrow(layout) {
   layout.font = { ...layout.font, size: 11 };
-  layout.margin = { ...layout.margin, l: 48, r: 8, t: 28, b: 130 };
+  layout.margin = { ...layout.margin, l: 48, r: 8, t: 28, b: layout.showlegend === false ? 56 : 130 };
+  if (layout.showlegend === false) return;
   layout.legend = { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 10 } };
   layout.height = (layout.height ?? 380) + 100;
 }
