@@ -112,7 +112,7 @@ def browser() -> Iterator[Browser]:
 def watched(browser: Browser, base_url: str) -> Iterator[Watched]:
     """A page of it that nobody is signed in on, watched for what must not happen."""
     context = browser.new_context()
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     found = Watched(context.new_page(), base_url)
     yield found
     found.check()

@@ -45,7 +45,7 @@ def problems() -> list[str]:
 def page(browser: Browser, base_url: str, visitor: Visitor, problems: list[str]) -> Iterator[Page]:
     """A page of somebody who may write; nothing may go wrong on it."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     for cookie in visitor.http.cookies.jar:
         context.add_cookies(
             [{"name": cookie.name, "value": cookie.value or "", "url": base_url, "httpOnly": True}]

@@ -48,8 +48,9 @@ STRIP = 0.05
 LOG = {"type": "log", "exponentformat": "power"}
 #: What is drawn on the ground of the page, in its colour.
 GROUND = "#ffffff"
-#: Panels in one row.
+#: Panels in one row, and the share of the width that the labels of one's axis take.
 MOST_BESIDE = 3
+BETWEEN = 0.075
 #: Digits of what is drawn: more than a screen shows.
 DIGITS = 7
 
@@ -125,7 +126,8 @@ def panel(index: int, count: int) -> tuple[list[float], list[float]]:
     rows = -(-count // columns) or 1
     width, height = 1 / columns, 1 / rows
     left, top = index % columns * width, 1 - index // columns * height
-    across = [left + (0.08 * width if index % columns else 0), left + width]
+    # Room for the labels and the title of the axis; the first has the margin for them.
+    across = [left + (BETWEEN if index % columns else 0), left + width]
     return across, [max(top - height + 0.2 / rows * (rows > 1), 0), top]
 
 
