@@ -45,3 +45,20 @@ def test_quotas_come_to_a_used_database(empty_url: str) -> None:
     assert run(empty_url, "select quotas, is_full from clients") == [({}, False)]
     # The release before still makes clients.
     run(empty_url, "insert into clients (organization_id, name) select id, 'N' from organizations")
+
+
+def test_what_entries_tell_can_be_taken_away_and_nothing_else(empty_url: str) -> None:
+    upgrade_to(empty_url, "0019")
+    make_old_experiment(empty_url)
+    run(empty_url, ENTRY, "api")
+
+    upgrade_to(empty_url, "0020")
+
+    assert run(empty_url, "select erase from clients") == [(False,)]
+    change = "update audit_entries set token_id = 7, action = 'x', details = '{\"x\": 1}'"
+    with pytest.raises(Exception, match="can only be added to"):
+        run(empty_url, change)
+    run(empty_url, f"set local tradeoff.forget_audit = 'on'; {change}")
+    assert run(empty_url, "select token_id, action, details from audit_entries") == [
+        (None, "client.create", {})
+    ]

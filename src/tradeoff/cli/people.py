@@ -53,6 +53,37 @@ def list_clients(data_dir: DataDir = None, json: Json = False) -> None:
     print_table(found, ("id", "name", "created"), json=json)
 
 
+@clients.command("erase")
+def erase_client(
+    client: Annotated[int, typer.Argument(help="Its id, of a deleted one as well.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Take away everything that a client has, for good: nothing brings it back but a backup.
+
+    What remains is that it was done, in the audit log.
+
+    Example:
+        tradeoff client erase 7
+    """
+    from tradeoff import installation
+    from tradeoff.service import erasure
+    from tradeoff.store import tables
+
+    with installation.open_database(read_settings(data_dir)) as database:
+        with database.transaction() as session:
+            row = session.get(tables.Client, client)
+            if row is None:
+                raise errors.NotFound(f"There is no client {client}.")
+            if not yes:
+                typer.confirm(
+                    f"Erase everything that client {client} ({row.name}) has?", abort=True
+                )
+            erasure.erase(session, None, row)
+        erasure.finish(database, client)
+    print(f"erased {client}")
+
+
 @clients.command("quotas")
 def show_quotas(
     client: Annotated[str, typer.Argument(help="Its name or id.")],

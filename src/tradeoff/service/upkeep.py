@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from tradeoff import measures
 from tradeoff.errors import TradeoffError
-from tradeoff.service import quotas
+from tradeoff.service import erasure, quotas
 from tradeoff.store import browser_sessions, idempotency, leases, queue
 from tradeoff.store.database import Database
 from tradeoff.store.quotas import note_full
@@ -36,6 +36,7 @@ def do_once(database: Database) -> None:
     while lapsed == leases.LAPSE_BATCH:
         with database.transaction() as session:
             lapsed = leases.lapse(session, limit=leases.LAPSE_BATCH)
+    erasure.go_on(database)
 
 
 def look(database: Database) -> None:

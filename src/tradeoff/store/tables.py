@@ -108,6 +108,8 @@ class Client(Base):
     quotas: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
     #: It has as many observations as it may; every request learns of it along with its token.
     is_full: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    #: Everything that it has is being taken away, and at last it is.
+    erase: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
 
 
 class Token(Base):

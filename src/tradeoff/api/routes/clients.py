@@ -6,6 +6,7 @@ from tradeoff.api import paging, render
 from tradeoff.api.wire.accounts import (
     Client,
     ClientCreate,
+    ClientDelete,
     ClientList,
     ClientUpdate,
     Quotas,
@@ -15,7 +16,7 @@ from tradeoff.api.wire.accounts import (
 from tradeoff.api.wire.base import Empty
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.queries import Fetch
-from tradeoff.service import accounts, quotas
+from tradeoff.service import accounts, erasure, quotas
 from tradeoff.service.access import Principal
 from tradeoff.store import accounts as stored
 from tradeoff.store import tables, users
@@ -72,12 +73,19 @@ def update(session: Session, client: tables.Client, body: ClientUpdate) -> Clien
     return render.client(client)
 
 
-def delete(session: Session, client: tables.Client, query: Fetch) -> Empty:
+def delete(
+    session: Session, principal: Principal, client: tables.Client, query: ClientDelete
+) -> Empty:
     """Delete a client.
 
-    Its tokens end at once, and nothing of it is shown any more. Needs the role admin.
+    Its tokens end at once, and nothing of it is shown any more. With `erase=true` everything that
+    it has is then taken away for good: experiments, runs, files, tokens, answers that were kept for
+    retries, and what the audit log tells of them. Needs the role admin, of another client.
     """
-    accounts.delete_client(session, client)
+    if query.erase:
+        erasure.erase(session, principal, client)
+    else:
+        accounts.delete_client(session, client)
     return Empty()
 
 

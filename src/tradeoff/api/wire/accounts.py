@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from tradeoff.api.wire.base import Answer, Create, Flag, Id, Request
-from tradeoff.api.wire.queries import ListingById
+from tradeoff.api.wire.queries import Fetch, ListingById, QueryFlag
 from tradeoff.service import access, quotas
 from tradeoff.spec.values import Name, shown
 
@@ -276,6 +276,13 @@ class QuotasUpdate(Request):
     """Bytes of all files of training runs together."""
     requests_per_second: Rate | None = None
     """Requests of all tokens together that one API process answers."""
+
+
+class ClientDelete(Fetch):
+    """How a client is deleted."""
+
+    erase: QueryFlag = False
+    """Take everything away that it has, for good, and not only out of sight."""
 
 
 class ClientList(ListingById):
