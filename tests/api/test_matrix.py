@@ -61,6 +61,7 @@ ADMINISTRATION = {
     "GET /organizations/audit_log",
     "GET /organizations/clients",
     "GET /organizations/memberships",
+    "GET /organizations/operations",
     "GET /organizations/permissions",
     "POST /clients",
     "POST /clients/tokens",

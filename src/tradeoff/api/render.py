@@ -22,7 +22,9 @@ from tradeoff.api.wire import (
     training_runs,
 )
 from tradeoff.api.wire import importances as wire_importances
+from tradeoff.api.wire import operations as wire_operations
 from tradeoff.service.insights import Insights
+from tradeoff.service.operations import Operations, Trouble
 from tradeoff.service.progress import Progress
 from tradeoff.service.quotas import Quotas
 from tradeoff.service.run_progress import RunProgress
@@ -508,6 +510,37 @@ def _task_of(cost: float | None, spec: ExperimentSpec) -> observations.Task | No
 
 def _seconds(moment: datetime.datetime) -> int:
     return int(moment.timestamp())
+
+
+def operations(found: Operations) -> wire_operations.Operations:
+    """How the installation does."""
+    return wire_operations.Operations(
+        version=found.version,
+        schema_version=found.schema,
+        queue=wire_operations.Queue(
+            waiting=found.queue.waiting,
+            running=found.queue.running,
+            oldest_seconds=found.queue.oldest_seconds,
+        ),
+        workers=[
+            wire_operations.Worker(
+                id=str(worker.id), last_seen=_seconds(worker.last_seen), running=worker.jobs
+            )
+            for worker in found.workers
+        ],
+        failing=[_failing(trouble) for trouble in found.troubles],
+    )
+
+
+def _failing(trouble: Trouble) -> wire_operations.FailingExperiment:
+    row = trouble.experiment
+    return wire_operations.FailingExperiment(
+        experiment=str(row.id),
+        rung=row.rung,
+        until=None if row.rung_until is None else _seconds(row.rung_until),
+        failures=row.refresh_failures,
+        reason=trouble.reason,
+    )
 
 
 def audit_entry(row: tables.AuditEntry) -> audit.AuditEntry:

@@ -56,6 +56,7 @@ efficient frontier.
 [bold]When something is wrong[/bold]
 
     tradeoff doctor                      what is wrong here, and what to do
+    tradeoff queue show                  what is computed, and what failed
     tradeoff resend                      deliver the reports that a training script could not
 """
 
@@ -69,10 +70,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 databases = typer.Typer(help="The embedded Postgres.")
-for group in (people.clients, people.tokens, databases):
+for group in (people.clients, people.tokens, records.queues, databases):
     group.info.no_args_is_help = True
 app.add_typer(people.clients, name="client")
 app.add_typer(people.tokens, name="token")
+app.add_typer(records.queues, name="queue")
 app.add_typer(databases, name="db")
 app.command("import")(moving.import_file)
 app.command("export")(moving.export)

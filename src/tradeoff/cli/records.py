@@ -1,4 +1,4 @@
-"""The audit log, for whoever runs the service: straight in the database."""
+"""The queue and the audit log, for whoever runs the service: straight in the database."""
 
 from __future__ import annotations
 
@@ -8,9 +8,77 @@ from typing import Annotated
 import typer
 
 from tradeoff import errors
-from tradeoff.cli.frame import DataDir, Json, print_table, public, read_settings
+from tradeoff.cli.frame import (
+    DataDir,
+    Json,
+    print_json,
+    print_table,
+    public,
+    read_settings,
+    wants_json,
+)
 
 COLUMNS = ("id", "created", "origin", "token_id", "address", "client_id")
+
+
+queues = typer.Typer(help="What is computed, by whom, and what failed.")
+
+
+@queues.command("show")
+def show_queue(data_dir: DataDir = None, json: Json = False) -> None:
+    """Show the queue, the workers, and the experiments whose model fails, of all clients.
+
+    Example:
+        tradeoff queue show --json
+    """
+    from tradeoff import installation
+    from tradeoff.service import operations
+
+    with (
+        installation.open_database(read_settings(data_dir)) as database,
+        database.transaction() as session,
+    ):
+        found = operations.read(session, None)
+        failing = [
+            {
+                **public(each.experiment, "id", "client_id", "rung", "rung_until"),
+                "failures": each.experiment.refresh_failures,
+                "reason": each.reason,
+            }
+            for each in found.troubles
+        ]
+    queue = public(found.queue, "waiting", "running", "oldest_seconds", "workers")
+    workers = [public(each, "id", "last_seen", "jobs") for each in found.workers]
+    if wants_json(json):
+        print_json({"queue": queue, "workers": workers, "failing": failing})
+        return
+    print_table([queue], tuple(queue), json=False)
+    print_table(workers, ("id", "last_seen", "jobs"), json=False)
+    print_table(
+        failing, ("id", "client_id", "rung", "rung_until", "failures", "reason"), json=False
+    )
+
+
+@queues.command("retry")
+def retry(
+    experiment: Annotated[int, typer.Argument(help="Id of an experiment whose model failed.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Attempt everything again at once, instead of an hour after the last failure.
+
+    Example:
+        tradeoff queue retry 12
+    """
+    from tradeoff import installation
+    from tradeoff.service import operations
+    from tradeoff.store import experiments
+
+    with (
+        installation.open_database(read_settings(data_dir)) as database,
+        database.transaction() as session,
+    ):
+        operations.retry(session, experiments.get(session, experiment))
+    print(f"experiment {experiment} is tried again")
 
 
 def audit(

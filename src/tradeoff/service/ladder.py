@@ -61,6 +61,13 @@ def note_failure(session: Session, experiment_id: int, *, overran: bool = False)
     return experiment.rung
 
 
+def forget_failures(session: Session, experiment: tables.Experiment) -> None:
+    """Attempt everything again, whatever failed; the experiment must be locked."""
+    experiment.rung, experiment.rung_until = FULL, None
+    experiment.refresh_failures, experiment.refresh_failing_since = 0, None
+    session.flush()
+
+
 def _rung_at(experiment: tables.Experiment, now: datetime.datetime) -> int:
     until = experiment.rung_until
     return experiment.rung if until is not None and until > now else FULL

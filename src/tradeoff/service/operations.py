@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tradeoff
-from tradeoff.service import ladder
-from tradeoff.store import activity, migrations, tables
+from tradeoff.errors import BadInput
+from tradeoff.service import access, audit, ladder, suggestions
+from tradeoff.store import activity, experiments, migrations, queue, tables
 from tradeoff.store.database import Session
 from tradeoff.store.queue import QueueState, Worker, list_workers, read_state
 
@@ -29,7 +30,7 @@ class Operations:
         schema: of the database.
         queue: depth and age of the queue.
         workers: those that were seen, the newest sign of life first.
-        troubles: experiments of the client whose model fails.
+        troubles: experiments whose model fails.
     """
 
     version: str
@@ -39,8 +40,8 @@ class Operations:
     troubles: Sequence[Trouble]
 
 
-def read(session: Session, client_id: int) -> Operations:
-    """How the installation does now; experiments are those of one client."""
+def read(session: Session, client_id: int | None) -> Operations:
+    """How the installation does now; experiments are those of one client, or with `None` all."""
     troubles = [
         Trouble(row, _reason(session, row)) for row in activity.list_failing(session, client_id)
     ]
@@ -51,6 +52,27 @@ def read(session: Session, client_id: int) -> Operations:
         workers=list_workers(session),
         troubles=troubles,
     )
+
+
+def retry(session: Session, experiment: tables.Experiment) -> None:
+    """Attempt everything again for an experiment whose model failed, from now on.
+
+    Raises:
+        BadInput: when it is deleted, or no model is asked for it anyway.
+    """
+    experiments.lock(session, experiment)
+    access.require_active(experiment)
+    if not suggestions.is_modelled(experiment):
+        raise BadInput("This experiment has no model that could be tried again")
+    audit.note_experiment(
+        session,
+        "experiment.retry",
+        experiment,
+        rung=experiment.rung,
+        failures=experiment.refresh_failures,
+    )
+    ladder.forget_failures(session, experiment)
+    queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
 
 
 def _reason(session: Session, experiment: tables.Experiment) -> str:

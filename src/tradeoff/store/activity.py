@@ -216,13 +216,16 @@ def list_last_values(session: Session, experiment_id: int, *, limit: int) -> Seq
     return session.scalars(query).all()
 
 
-def list_failing(session: Session, client_id: int, *, limit: int = 50) -> Sequence[Experiment]:
-    """The experiments of a client whose refreshes fail, or failed until now; newest first."""
-    # ix_experiments_client_id_id
+def list_failing(
+    session: Session, client_id: int | None, *, limit: int = 50
+) -> Sequence[Experiment]:
+    """The experiments of a client, or of all, whose refreshes fail or just failed; newest first.
+
+    Of a client by ix_experiments_client_id_id; of all along the primary key, for the operator.
+    """
     query = (
         select(Experiment)
         .where(
-            Experiment.client_id == client_id,
             Experiment.state == "active",
             or_(
                 and_(Experiment.rung > 0, Experiment.rung_until > func.now()),
@@ -235,4 +238,6 @@ def list_failing(session: Session, client_id: int, *, limit: int = 50) -> Sequen
         .order_by(Experiment.id.desc())
         .limit(limit)
     )
+    if client_id is not None:
+        query = query.where(Experiment.client_id == client_id)
     return session.scalars(query).all()

@@ -16,6 +16,7 @@ from tradeoff.api.routes import (
     files,
     importances,
     observations,
+    operations,
     organizations,
     projects,
     queued_suggestions,
@@ -97,6 +98,7 @@ ROUTES = (
     Route("GET", EXPERIMENT + "/best_practices", best_practices.fetch, READ),
     Route("GET", EXPERIMENT + "/best_training_runs", training_runs.fetch_best_of_experiment, READ),
     Route("DELETE", EXPERIMENT + "/hyperparameters", experiments.forget_model, WRITE),
+    Route("POST", EXPERIMENT + "/retry", operations.retry, WRITE),
     Route(
         "POST",
         EXPERIMENT + "/tokens",
@@ -111,6 +113,7 @@ ROUTES = (
     Route("GET", ORGANIZATION + "/clients", clients.fetch_list_of_organization, ADMIN),
     Route("GET", ORGANIZATION + "/memberships", users.fetch_memberships_of_organization, ADMIN),
     Route("GET", ORGANIZATION + "/permissions", users.fetch_permissions_of_organization, ADMIN),
+    Route("GET", ORGANIZATION + "/operations", operations.fetch, ADMIN),
     Route("GET", ORGANIZATION + "/audit_log", audit.fetch_list, ADMIN),
     Route("POST", "/v1/users", users.create, ADMIN),
     Route("GET", USER, users.fetch, READ, production_only=True),

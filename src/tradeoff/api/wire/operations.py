@@ -1,0 +1,56 @@
+"""How the installation does, on the wire."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tradeoff.api.wire.base import Answer
+
+
+class Queue(Answer):
+    """The queue of computations, of all clients together."""
+
+    waiting: int
+    """Computations that wait for a worker."""
+    running: int
+    """Computations that workers are at."""
+    oldest_seconds: float | None
+    """How long the oldest has waited; `null` when none waits."""
+
+
+class Worker(Answer):
+    """A worker that was seen within the last ten minutes."""
+
+    id: str
+    last_seen: int
+    """Its last sign of life, in Unix seconds; one comes every few seconds."""
+    running: int
+    """Computations that it is at."""
+
+
+class FailingExperiment(Answer):
+    """An experiment whose model fails, and so attempts less for a while."""
+
+    experiment: str
+    rung: Literal[0, 1, 2, 3]
+    """How much is attempted: `0` everything; `1` a model of fewer observations; `2` also a shorter
+    search; `3` no model."""
+    until: int | None
+    """When everything is attempted again, in Unix seconds."""
+    failures: int
+    """Computations on this rung that failed, of the three that lead to the next one."""
+    reason: str
+
+
+class Operations(Answer):
+    """How the installation does."""
+
+    object: Literal["operations"] = "operations"
+    version: str
+    """Of the service."""
+    schema_version: str
+    """Of the database."""
+    queue: Queue
+    workers: list[Worker]
+    failing: list[FailingExperiment]
+    """Experiments of your own client whose model fails, the newest first, 50 at most."""
