@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     client_experiments: int | None = Field(default=None, ge=0)
     client_observations: int | None = Field(default=None, ge=0)
     client_file_bytes: int | None = Field(default=None, ge=0)
+    #: After so many days entries of the audit log are deleted; `None`: never.
+    keep_audit_days: int | None = Field(default=None, ge=1, le=36_600)
     #: Where this process alone shows its measurements; the API also has `/metrics`.
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     metrics_host: str = "127.0.0.1"

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from tests.api.caller import Caller, ok, path_of, refusal
 from tests.api.test_accounts import make_token
-from tradeoff.service import accounts
+from tradeoff.service import accounts, upkeep
 from tradeoff.store import accounts as stored
 from tradeoff.store.database import Database
 
@@ -153,6 +153,28 @@ def test_the_log_has_pages_and_filters(api: Caller, admin: Caller) -> None:
     assert len(log_of(admin, since=created - 3600, until=created + 3600)) == 7
     assert "action" in refusal(admin.get(address, action=""))
     assert "since" in refusal(admin.get(address, since="yesterday"))
+
+
+def test_old_entries_are_forgotten_when_told_and_others_stay(
+    api: Caller, admin: Caller, shared: Database
+) -> None:
+    old = (
+        "insert into audit_entries (created, organization_id, origin, action, kind, object_id, "
+        "details) select now() - interval '31 days', organization_id, 'api', 'old.entry', 'x', 1, "
+        "'{}' from clients where id = :client"
+    )
+    with shared.transaction() as session:
+        session.execute(text(old), {"client": api.client_id})
+    entries = log_of(admin)
+
+    upkeep.do_once(shared)
+    assert log_of(admin) == entries
+    upkeep.do_once(shared, keep_audit_days=32)
+    assert log_of(admin) == entries
+    upkeep.do_once(shared, keep_audit_days=30)
+
+    assert log_of(admin) == [each for each in entries if each["action"] != "old.entry"]
+    assert len(log_of(admin)) == len(entries) - 1
 
 
 def test_a_long_change_is_told_by_its_names(api: Caller, admin: Caller) -> None:

@@ -46,7 +46,7 @@ def build_api(
     """
     listener = Listener(database.url)
     quotas.set_defaults(database, quotas.granted(settings))
-    upkeep = Upkeep(database)
+    upkeep = Upkeep(database, keep_audit_days=settings.keep_audit_days)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

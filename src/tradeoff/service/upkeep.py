@@ -6,6 +6,7 @@ a time. It is no queued job: a queue that stalls must be mended from outside.
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from tradeoff import measures
 from tradeoff.errors import TradeoffError
 from tradeoff.service import erasure, quotas
-from tradeoff.store import browser_sessions, idempotency, leases, queue
+from tradeoff.store import audit, browser_sessions, idempotency, leases, queue
 from tradeoff.store.database import Database
 from tradeoff.store.quotas import note_full
 
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 INTERVAL_SECONDS = 10.0
 
 
-def do_once(database: Database) -> None:
+def do_once(database: Database, *, keep_audit_days: int | None = None) -> None:
     """Put dead workers' jobs back, forget what is past its time, note what ran out or is full."""
     look(database)
     with database.transaction() as session:
@@ -37,6 +38,10 @@ def do_once(database: Database) -> None:
         with database.transaction() as session:
             lapsed = leases.lapse(session, limit=leases.LAPSE_BATCH)
     erasure.go_on(database)
+    forgotten = audit.FORGET_BATCH
+    while keep_audit_days is not None and forgotten == audit.FORGET_BATCH:
+        with database.transaction() as session:
+            forgotten = audit.forget(session, days=keep_audit_days)
 
 
 def look(database: Database) -> None:
@@ -57,8 +62,9 @@ def look(database: Database) -> None:
 class Upkeep:
     """A thread that does it every few seconds until it is stopped."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, keep_audit_days: int | None = None) -> None:
         self._database = database
+        self._keep_audit_days = keep_audit_days
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -77,9 +83,9 @@ class Upkeep:
     def _run(self) -> None:
         self._try(look)
         while not self._stopping.wait(INTERVAL_SECONDS):
-            self._try(do_once)
+            self._try(functools.partial(do_once, keep_audit_days=self._keep_audit_days))
 
-    def _try(self, act: Callable[[Database], None]) -> None:
+    def _try(self, act: Callable[[Database], object]) -> None:
         try:
             act(self._database)
         except TradeoffError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, or_, select, text
+from sqlalchemy import Select, delete, func, or_, select, text
 
 from tradeoff.store.database import Session
 from tradeoff.store.tables import AuditEntry
@@ -66,9 +66,10 @@ def listing(
     return query
 
 
-def forget(session: Session, before: datetime.datetime) -> int:
-    """Delete a batch of the entries from before a moment; gives how many there were."""
+def forget(session: Session, *, days: int) -> int:
+    """Delete a batch of the entries that are older than so many days; gives how many there were."""
     # ix_audit_entries_created
+    before = func.now() - datetime.timedelta(days=days)
     old = select(AuditEntry.id).where(AuditEntry.created < before).limit(FORGET_BATCH)
     session.execute(text("set local tradeoff.forget_audit = 'on'"))
     gone = session.execute(

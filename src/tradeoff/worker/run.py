@@ -45,7 +45,7 @@ def run_worker(database: Database, settings: Settings) -> None:
         memory_bytes=None if megabytes is None else megabytes * 2**20,
     )
     quotas.set_defaults(database, quotas.granted(settings))
-    upkeep = Upkeep(database)
+    upkeep = Upkeep(database, keep_audit_days=settings.keep_audit_days)
     # Torch is imported before the first job, not during it.
     engine.start()
     upkeep.start()
