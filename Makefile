@@ -55,6 +55,18 @@ lint: setup ## check formatting, style, types, imports between rooms, container 
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@[ ! -x $(BIN)/hadolint ] || $(BIN)/hadolint Dockerfile
 
+.PHONY: lock
+lock: ## write locks/ anew: what the images are made of, with hashes
+	@scripts/supply-chain.sh lock
+
+.PHONY: audit
+audit: ## look for known weaknesses of what is locked; asks the package index
+	@scripts/supply-chain.sh audit
+
+.PHONY: sbom
+sbom: ## list what the images are made of, in dist/sbom-*.json
+	@scripts/supply-chain.sh sbom
+
 .PHONY: bench-speed
 bench-speed: setup ## measure what one suggestion costs, beside BoTorch's stock loop (QUICK=1: minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed $(if $(QUICK),--quick) $(ARGS)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes constraints.txt anew from what .venv holds. Run it after changing a range in pyproject.toml
+# Writes constraints.txt, and locks/ after it, anew from what .venv holds. Run it after changing a range in pyproject.toml
 # and installing with `.venv/bin/python -m pip install --upgrade -e '.[dev]'`.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,3 +10,4 @@ cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
         sed 's/+[a-z0-9.]*$//'
 } >constraints.txt.new
 mv constraints.txt.new constraints.txt
+scripts/supply-chain.sh lock
