@@ -67,6 +67,10 @@ audit: ## look for known weaknesses of what is locked; asks the package index
 sbom: ## list what the images are made of, in dist/sbom-*.json
 	@scripts/supply-chain.sh sbom
 
+.PHONY: bench-capacity
+bench-capacity: setup ## simulate what large installations need, from measured costs
+	@$(BIN)/python -m benchmarks.capacity $(ARGS)
+
 .PHONY: bench-speed
 bench-speed: setup ## measure what one suggestion costs, beside BoTorch's stock loop (QUICK=1: minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed $(if $(QUICK),--quick) $(ARGS)

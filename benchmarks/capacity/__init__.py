@@ -1,0 +1,1 @@
+"""What an installation needs for so many trainings: a simulation fed with measured costs."""
