@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import LiveServer
+from tests.examples.running import EXAMPLES, run_example
 from tradeoff import Client
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def run_example(
-    *command: str, server: LiveServer, token: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        cwd=EXAMPLES,
-        env={
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "TRADEOFF_API_URL": server.url,
-            "TRADEOFF_API_TOKEN": token or server.token,
-        },
-        timeout=200,
-        check=False,
-    )
 
 
 def test_every_example_is_listed() -> None:
-    found = {path.name for path in EXAMPLES.iterdir() if path.name != "README.md"}
+    found = {
+        path.name
+        for path in EXAMPLES.iterdir()
+        if path.name != "README.md" and not path.name.startswith(("__", "."))
+    }
+    listed = re.findall(r"^\| \[([\w.]+)\]\(([\w.]+)\)", (EXAMPLES / "README.md").read_text(), re.M)
 
-    assert found == {"curl.sh", "first_loop.py", "fleet.py"}
-    assert all(f"[{name}]({name})" in (EXAMPLES / "README.md").read_text() for name in found)
+    assert {target for _, target in listed} == found
+    assert all(name == target for name, target in listed)
 
 
 def test_the_first_loop_prints_a_frontier(live_server: LiveServer) -> None:
