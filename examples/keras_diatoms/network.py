@@ -70,7 +70,7 @@ def measure(
     keras.utils.clear_session()
     keras.utils.set_random_seed(0)
     model = build(assignments, length=data.train.shape[1], classes=data.classes)
-    model.compile(optimizer=_adam(assignments), loss="sparse_categorical_crossentropy")
+    model.compile(optimizer=adam(assignments), loss="sparse_categorical_crossentropy")
     model.fit(
         data.train,
         data.train_labels,
@@ -124,7 +124,8 @@ def time_inference(model: Any, batch: Series) -> float:
     return float(1e3 * np.median(seconds))
 
 
-def _adam(assignments: Mapping[str, Any]) -> Any:
+def adam(assignments: Mapping[str, Any]) -> Any:
+    """Build the optimizer, whose steps shrink as time goes on."""
     rate = keras.optimizers.schedules.InverseTimeDecay(
         math.exp(assignments["log_lr"]), 1, math.exp(assignments["log_decay"])
     )

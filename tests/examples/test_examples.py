@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
 import sys
 
 import pytest
 
 from tests.conftest import LiveServer
-from tests.examples.running import EXAMPLES, run_example
+from tests.examples.running import EXAMPLES, environment, run_example
 from tradeoff import Client
+from tradeoff.client.resources import Experiment
 
 
 def test_every_example_is_listed() -> None:
@@ -81,3 +84,107 @@ def test_a_wrong_token_ends_the_loop_in_curl_with_the_words_of_the_server(
 
     assert done.returncode != 0
     assert "403" in done.stderr
+
+
+def test_scikit_learn_takes_twenty_lines(live_server: LiveServer) -> None:
+    pytest.importorskip("sklearn")
+    lines = (EXAMPLES / "scikit_learn.py").read_text().splitlines()
+
+    done = run_example(sys.executable, "scikit_learn.py", server=live_server)
+
+    assert done.returncode == 0, done.stderr
+    assert sum(bool(line) for line in lines) <= 21  # the first says how to run it
+    assert only_experiment(live_server).progress.observation_count == 10
+    assert "{'accuracy': 0.9" in done.stdout
+
+
+def test_constraints_of_three_kinds_are_kept(live_server: LiveServer) -> None:
+    done = run_example(sys.executable, "constraints.py", server=live_server)
+
+    assert done.returncode == 0, done.stderr
+    with Client(live_server.token, api_url=live_server.url) as client:
+        (experiment,) = client.experiments.fetch()
+        observed = experiment.observations().fetch().data
+        frontier = experiment.frontier()
+    assert len(observed) == 25
+    shares = [each.assignments for each in observed]
+    assert all(each["share_conv"] + each["share_dense"] <= 1 for each in shares)
+    for each in observed:
+        too_large = each.assignments["width"] * (1 + each.assignments["share_conv"]) > 400
+        assert each.failed == too_large
+    assert any(each.failed for each in observed)
+    assert frontier
+    assert all(best.value_by_metric["joules"] <= 6 for best in frontier)
+
+
+def test_processes_share_one_experiment(live_server: LiveServer) -> None:
+    done = run_example(sys.executable, "parallel.py", server=live_server)
+
+    assert done.returncode == 0, done.stderr
+    told = re.match(r"(\d+) trainings, by process: \[(\d+), (\d+), (\d+)\]", done.stdout)
+    assert told is not None
+    counts = [int(count) for count in told.groups()]
+    assert counts[0] == sum(counts[1:])
+    # The budget, and what was in training when it was spent.
+    assert 24 <= counts[0] <= 26
+    assert only_experiment(live_server).progress.observation_count == counts[0]
+
+
+def test_the_loop_in_r_reports_values_and_failures(live_server: LiveServer) -> None:
+    wanted = "library(curl); library(jsonlite)"
+    has_r = shutil.which("Rscript") and not subprocess.call(["Rscript", "-e", wanted])
+    if not has_r:
+        pytest.skip("R with its packages curl and jsonlite is not installed")
+
+    done = run_example("Rscript", "plain_http.R", "10", server=live_server)
+
+    assert done.returncode == 0, done.stderr
+    with Client(live_server.token, api_url=live_server.url) as client:
+        (experiment,) = client.experiments.fetch()
+        observed = experiment.observations().fetch().data
+    assert len(observed) == 10
+    failures = sum(each.failed for each in observed)
+    assert 0 < failures < 10
+    assert done.stdout.count("failed") == failures
+    assert "inference_ms" in done.stdout.partition("efficient frontier:")[2]
+
+
+def test_the_notebook_runs_from_top_to_bottom(live_server: LiveServer) -> None:
+    for needed in ("nbclient", "ipykernel", "pandas", "plotly"):
+        pytest.importorskip(needed)
+    executed = subprocess.run(
+        [sys.executable, "-c", EXECUTE, "notebook.ipynb"],
+        capture_output=True,
+        text=True,
+        cwd=EXAMPLES,
+        env=environment(live_server),
+        timeout=250,
+        check=False,
+    )
+
+    assert executed.returncode == 0, executed.stderr
+    cells = json.loads(executed.stdout)["cells"]
+    shown = [set(out.get("data", ())) for cell in cells for out in cell.get("outputs", ())]
+    assert sum("application/vnd.plotly.v1+json" in kinds for kinds in shown) == 2
+    assert "text/html" in shown[0]
+    assert "'layers'" in cells[-1]["outputs"][0]["data"]["text/plain"][0]
+    kept = json.loads((EXAMPLES / "notebook.ipynb").read_text())
+    assert not any(cell.get("outputs") for cell in kept["cells"])
+
+
+#: Runs a notebook with the interpreter of the tests, and prints it as it was executed.
+EXECUTE = """
+import sys, nbclient, nbformat
+from jupyter_client import KernelManager
+notebook = nbformat.read(sys.argv[1], as_version=4)
+manager = KernelManager()
+manager.kernel_spec.argv[0] = sys.executable
+nbclient.NotebookClient(notebook, km=manager, timeout=200).execute()
+print(nbformat.writes(notebook))
+"""
+
+
+def only_experiment(server: LiveServer) -> Experiment:
+    with Client(server.token, api_url=server.url) as client:
+        (experiment,) = client.experiments.fetch()
+    return experiment
