@@ -91,6 +91,10 @@ bench-parallel: setup ## measure what many workers cost (QUICK=1: minutes)
 bench-service: setup ## measure the service under load, beside what the machine can do, and Optuna
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.service $(ARGS)
 
+.PHONY: bench-headline
+bench-headline: setup ## search beside random search on real trainings; in full for a GPU, ARGS="--scale quick" for two cores
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.headline $(ARGS)
+
 .PHONY: format
 format: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff format

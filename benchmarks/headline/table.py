@@ -1,0 +1,109 @@
+"""The table of results: a compressed file with a line for each training, kept as they come."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.headline.scale import Scale
+
+Row = dict[str, Any]
+#: Numbers are kept with so many digits.
+DIGITS = 6
+
+
+class Table:
+    """Trainings in their order: which, and what came of them.
+
+    Args:
+        path: ends in `.csv.gz`; read if it is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[Row] = []
+        if path.exists():
+            with gzip.open(path, "rt", newline="") as file:
+                self.rows = [{k: _value(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Add trainings, and write the whole; an interruption leaves the table as it was."""
+        self.rows += [{k: _rounded(v) for k, v in row.items()} for row in rows]
+        partial = self.path.with_suffix(".partial")
+        with (
+            partial.open("wb") as plain,
+            # Without the time, so that equal tables are equal files.
+            gzip.GzipFile(filename="", mode="wb", fileobj=plain, mtime=0) as packed,
+        ):
+            lines = [",".join(self.rows[0])]
+            lines += [
+                ",".join("" if v is None else str(v) for v in row.values()) for row in self.rows
+            ]
+            packed.write(("\n".join(lines) + "\n").encode())
+        partial.replace(self.path)
+
+
+def write_provenance(folder: Path, scale: Scale, data_dir: Path, device: torch.device) -> None:
+    """Say how the tables were made; refuse to go on with those of another scale.
+
+    Raises:
+        SystemExit: if the folder holds tables of another scale or of other data.
+    """
+    path = folder / "provenance.json"
+    question = json.loads(json.dumps({"scale": asdict(scale), "data_sha256": _digest(data_dir)}))
+    if path.exists():
+        kept = json.loads(path.read_text())
+        if {name: kept[name] for name in question} != question:
+            raise SystemExit(f"{path} tells of another run; give another --out, or remove it")
+        return
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    machine = {"device": gpu or "CPU, one thread", "architecture": platform.machine()}
+    begun = {"begun": datetime.now(UTC).isoformat(timespec="seconds"), "commit": _commit()}
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    path.write_text(json.dumps({**question, **machine, **begun, **versions}, indent=2) + "\n")
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("Adiac_*")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _commit() -> str:
+    asked = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def _value(text: str) -> Any:
+    if text == "":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def outcomes(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """Accuracy and milliseconds of those that succeeded."""
+    return [(r["accuracy"], r["inference_ms"]) for r in rows if r["accuracy"] is not None]
