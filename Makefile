@@ -55,6 +55,11 @@ lint: setup ## check formatting, style, types, imports between rooms, container 
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@[ ! -x $(BIN)/hadolint ] || $(BIN)/hadolint Dockerfile
 
+.PHONY: docs
+docs: setup ## build the site of docs/ into build/site, to be opened without a server
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo build/site/index.html
+
 .PHONY: lock
 lock: ## write locks/ anew: what the images are made of, with hashes
 	@scripts/supply-chain.sh lock
