@@ -243,6 +243,7 @@ class Allowance(Answer):
     limit: int | None
     """`null`: as much as there is room for."""
     used: int
+    """How much there is now."""
 
 
 class Quotas(Answer):

@@ -40,6 +40,7 @@ class FailingExperiment(Answer):
     failures: int
     """Computations on this rung that failed, of the three that lead to the next one."""
     reason: str
+    """The same in words."""
 
 
 class Operations(Answer):
@@ -51,6 +52,8 @@ class Operations(Answer):
     schema_version: str
     """Of the database."""
     queue: Queue
+    """What waits and what is being computed."""
     workers: list[Worker]
+    """Those that were seen within the last ten minutes."""
     failing: list[FailingExperiment]
     """Experiments of your own client whose model fails, the newest first, 50 at most."""
