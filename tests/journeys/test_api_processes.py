@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -104,3 +105,22 @@ def test_processes_share_a_port_and_one_that_dies_takes_it_from_nobody(
         alone = [httpx.get(url).status_code for _ in range(20)]
 
     assert set(together) == set(alone) == {200}
+
+
+def test_processes_that_share_a_port_show_their_measures_on_ports_of_their_own(
+    database: Database, tmp_path: Path
+) -> None:
+    port, *own = free_port(), free_port(), free_port()
+    answered = re.compile(r'^tradeoff_requests_total\{.*path="/docs",status="200"\} (\S+)$', re.M)
+
+    def count() -> list[float]:
+        shown = [httpx.get(f"http://127.0.0.1:{each}/metrics").text for each in own]
+        return [sum(map(float, answered.findall(text))) for text in shown]
+
+    with (
+        api(database.url, tmp_path, port, "--share-port", "--metrics-port", str(own[0])),
+        api(database.url, tmp_path, port, "--share-port", "--metrics-port", str(own[1])),
+    ):
+        for _ in range(20):
+            assert httpx.get(f"http://127.0.0.1:{port}/docs").status_code == 200
+        wait_until(lambda: sum(count()) == 20)
