@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -96,6 +97,27 @@ def test_scikit_learn_takes_twenty_lines(live_server: LiveServer) -> None:
     assert sum(bool(line) for line in lines) <= 21  # the first says how to run it
     assert only_experiment(live_server).progress.observation_count == 10
     assert "{'accuracy': 0.9" in done.stdout
+
+
+@pytest.mark.timeout(600)
+def test_pytorch_trains_until_it_is_told_to_stop(live_server: LiveServer) -> None:
+    if not all(map(importlib.util.find_spec, ("torch", "sklearn"))):
+        pytest.skip("needs torch and scikit-learn")
+
+    done = run_example(sys.executable, "pytorch.py", server=live_server, seconds=500)
+
+    assert done.returncode == 0, done.stderr
+    epochs = [int(line.split()[0]) for line in done.stdout.splitlines() if " epochs, " in line]
+    assert len(epochs) == 10
+    with Client(live_server.token, api_url=live_server.url) as client:
+        (experiment,) = client.experiments.fetch()
+        suggestions = experiment.suggestions().fetch().data[::-1]
+        for each, count in zip(suggestions, epochs, strict=True):
+            checkpoints = each.resource.checkpoints().fetch().data
+            assert len(checkpoints) == count
+            assert [c.should_stop for c in checkpoints[1:]] == [False] * (count - 1)
+            assert checkpoints[0].should_stop or count == 6
+    assert "{'accuracy': 0." in done.stdout
 
 
 def test_constraints_of_three_kinds_are_kept(live_server: LiveServer) -> None:
