@@ -11,7 +11,7 @@ from tradeoff.service import access, accounts, experiments, observations, sugges
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.store import database, embedded, migrations, tables
-from tradeoff.store.suggestions import Draft
+from tradeoff.store.drafts import Draft
 
 #: As the engine explains each of its suggestions, two metrics long.
 EXPLANATION = {

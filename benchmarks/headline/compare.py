@@ -156,8 +156,7 @@ def _share(a: Array, b: Array) -> float:
 
 
 def _beats(point: Array, others: Array) -> npt.NDArray[np.bool_]:
-    better: npt.NDArray[np.bool_] = (point >= others).all(axis=1) & (point > others).any(axis=1)
-    return better
+    return np.asarray((point >= others).all(axis=1) & (point > others).any(axis=1))
 
 
 def _maximised(outcomes: Outcomes) -> Array:

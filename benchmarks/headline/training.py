@@ -200,7 +200,8 @@ class Stack:
         x = torch.as_tensor(data.validate[..., 0], device=self.device)
         y = torch.as_tensor(data.validate_labels, device=self.device)[:, None]
         B = len(self.parameters["dense"])
-        parts = [self.forward(some[:, None].expand(-1, B, -1)) for some in x.split(READ)]
+        some = [x[start : start + READ] for start in range(0, len(x), READ)]
+        parts = [self.forward(each[:, None].expand(-1, B, -1)) for each in some]
         scores = torch.cat(parts)
         right = (scores.argmax(-1) == y).double().mean(0)
         finite = torch.isfinite(scores).all(-1).all(0)
