@@ -9,6 +9,7 @@ Each training is kept as it ends, so that the same command goes on after an inte
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 import torch
@@ -53,6 +54,7 @@ def main() -> None:
         searches.ask_the_server(scale, trainer, ours, bars, server)
         if server.exists():
             embedded.remove(server)
+            shutil.rmtree(server, ignore_errors=True)
     a, b = table.outcomes(ours.rows), table.outcomes(at_random.rows)
     tenth = max(1, scale.suggestions // 10)
     verdict = compare.judge(a, b, tenth=tenth, resamples=scale.resamples)

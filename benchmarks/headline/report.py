@@ -32,9 +32,7 @@ def write(verdict: Verdict, scale: Scale, folder: Path) -> str:
         ("points of random's frontier that are beaten", "-", "{} of {}".format(*verdict.dominated)),
     ]
     shrunk = (
-        f", with a {scale.filters_divided_by}th of the filters"
-        if scale.filters_divided_by > 1
-        else ""
+        f", filters divided by {scale.filters_divided_by}" if scale.filters_divided_by > 1 else ""
     )
     lines = [
         f"Run `{scale.name}`: {scale.epochs} epochs{shrunk}, {scale.parallel} suggestions at once, "

@@ -217,7 +217,7 @@ def test_the_whole_runs_to_its_report_and_goes_on(waves: Diatoms, tmp_path: Path
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert "Run `tiny`: 1 epochs, with a 16th of the filters" in done.stdout
+        assert "Run `tiny`: 1 epochs, filters divided by 16" in done.stdout
         ours, at_random = (
             table.Table(out / f"{name}.csv.gz").rows for name in ("suggestions", "random")
         )
