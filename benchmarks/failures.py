@@ -1,6 +1,6 @@
 """What learning from failures brings: the share of failed trainings, and what is found in spite.
 
-    python -m benchmarks.failures [--quick] [--seeds N] [--work FOLDER] [--publish]
+    python -m benchmarks.failures [--quick] [--seeds N] [--work FOLDER] [--report] [--publish]
 
 `sentiment`: three in four random configurations fail, with fair warning in the values; in
 `sentiment_flaky` a tenth of the others fail whatever they are, and are reported as failures like
@@ -34,12 +34,14 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, help="how many (20)")
     parser.add_argument("--budget", type=int, help="observations of each search (100)")
     parser.add_argument("--work", type=Path, default=Path("build/quality"), help="(%(default)s)")
+    parser.add_argument("--report", action="store_true", help="run nothing, make the table")
     parser.add_argument("--publish", action="store_true", help="put the table into RESULTS.md")
     arguments = parser.parse_args()
     budget = arguments.budget or (50 if arguments.quick else 100)
     seeds = arguments.seeds or (3 if arguments.quick else 20)
     ledger = Ledger(arguments.work)
-    troubles = carry_out(plan(PROBLEMS, OPTIMIZERS, seeds, budget), ledger)
+    tasks = plan(PROBLEMS, OPTIMIZERS, seeds, budget)
+    troubles = [] if arguments.report else carry_out(tasks, ledger)
     lines = [
         line
         for line in ledger.lines()

@@ -1,6 +1,6 @@
 """What many workers cost: hypervolume at equal observations with 1, 4, 16 and 32 of them.
 
-    python -m benchmarks.parallel [--quick] [--seeds N] [--work FOLDER] [--publish]
+    python -m benchmarks.parallel [--quick] [--seeds N] [--work FOLDER] [--report] [--publish]
 
 Trainings take log-normal times, and who is done asks at once, so that a suggestion is made while
 all the others are at work. Resumable as `benchmarks.quality` is.
@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, help="how many (20)")
     parser.add_argument("--budget", type=int, default=100, help="observations (%(default)s)")
     parser.add_argument("--work", type=Path, default=Path("build/quality"), help="(%(default)s)")
+    parser.add_argument("--report", action="store_true", help="run nothing, make the table")
     parser.add_argument("--publish", action="store_true", help="put the table into RESULTS.md")
     arguments = parser.parse_args()
     tasks = [
@@ -42,7 +43,7 @@ def main() -> int:
         for workers in WORKERS
     ]
     ledger = Ledger(arguments.work)
-    troubles = carry_out(tasks, ledger)
+    troubles = [] if arguments.report else carry_out(tasks, ledger)
     keys = {task.key for task in tasks}
     fields = ("problem", "optimizer", "seed", "budget", "workers", "spread")
     lines = [line for line in ledger.lines() if Task(*(line[name] for name in fields)).key in keys]

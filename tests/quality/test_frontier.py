@@ -66,7 +66,7 @@ def test_where_three_in_four_fail_few_suggestions_do_and_more_is_found(seed: int
     found = search("sentiment", "tradeoff", seed)
     unaware = search("sentiment", "without-classifier", seed)
 
-    assert found.failures < 0.35  # measured 9 to 22 %, and 86 % without the classifier
+    assert found.failures < 0.35  # measured 6 to 22 %, and 86 % without the classifier
     assert found.failures < unaware.failures - 0.3
     assert found.scores[BUDGET] >= unaware.scores[BUDGET]
 
