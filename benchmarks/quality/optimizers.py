@@ -22,6 +22,10 @@ from tradeoff.engine.state import State
 from tradeoff.engine.suggest import suggest
 from tradeoff.spec.history import History, Observation
 
+# BoTorch's kernel goes to a folder of this process: who is ended while it compiles leaves a lock
+# in a shared one, on which all others wait for ever.
+os.environ.setdefault("TORCH_EXTENSIONS_DIR", tempfile.mkdtemp(prefix="tradeoff-benchmark-"))
+
 SCRIPT = Path("scripts/peers-venv.sh")
 #: The environment of each peer.
 ENVIRONMENTS = {"optuna-tpe": "optuna", "optuna-gp": "optuna", "ax": "ax", "sigopt": "sigoptlite"}
@@ -143,7 +147,6 @@ class Peer:
         environment = {
             **os.environ,
             "PYTHONPATH": os.getcwd(),
-            "TORCH_EXTENSIONS_DIR": os.path.abspath(".venv-peers/torch-extensions"),
         }
         self._process = subprocess.Popen(
             [find_python(ENVIRONMENTS[name]), "-m", "benchmarks.quality.peers"],
