@@ -9,8 +9,9 @@ PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 # Set, it shortens a benchmark to minutes: make bench-quality QUICK=1
 QUICK ?=
-# Tests that run side by side, each with a Postgres of its own; 0 for one after the other.
-WORKERS ?= auto
+# Tests that run side by side, each with a Postgres of its own, on any number of cores: they mostly wait.
+# 0 for one after the other.
+WORKERS ?= 4
 # How long `make soak` lasts.
 SECONDS ?= 3600
 
@@ -28,7 +29,7 @@ demo: setup ## tune a real network on real data, and print the efficient frontie
 
 .PHONY: test
 test: setup ## run the tests, without the slow ones
-	@$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(PYTEST) -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: test-slow
 test-slow: setup ## run only the slow tests
