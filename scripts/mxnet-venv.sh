@@ -6,6 +6,9 @@ cd "$(dirname "$0")/.."
 folder=${1:-.venv-mxnet}
 python=${PYTHON:-.venv/bin/python}
 [ -x "$python" ] || python=python3
+# Tests that run side by side come here at the same moment.
+exec 9<scripts/mxnet-venv.sh
+if command -v flock >/dev/null; then flock 9; fi
 if ! "$folder/bin/python" -c 'import httpx, mxnet' 2>/dev/null; then
     "$python" -m venv --clear "$folder"
     "$folder/bin/pip" install --quiet -r examples/mxnet_sentiment/requirements.txt -e . >&2

@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 folder=${1:-.venv-sigopt}
 python=${PYTHON:-.venv/bin/python}
 [ -x "$python" ] || python=python3
+# Tests that run side by side come here at the same moment.
+exec 9<scripts/sigopt-venv.sh
+if command -v flock >/dev/null; then flock 9; fi
 if ! "$folder/bin/python" -c 'import sigopt, xgboost; assert sigopt.version.VERSION == "8.8.3"' 2>/dev/null; then
     "$python" -m venv --clear "$folder"
     # The client imports pkg_resources, which newer setuptools no longer have. xgboost is for

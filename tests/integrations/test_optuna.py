@@ -32,7 +32,9 @@ def test_a_study_of_two_objectives_takes_its_trials_from_the_server(client: Clie
     from tradeoff.integrations.optuna import TradeoffSampler
 
     study = optuna.create_study(
-        study_name="both", directions=["maximize", "minimize"], sampler=TradeoffSampler(client)
+        study_name="both",
+        directions=["maximize", "minimize"],
+        sampler=TradeoffSampler(client, seed=1),
     )
 
     study.optimize(objective, n_trials=12, catch=MemoryError)

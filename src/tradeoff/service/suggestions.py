@@ -256,6 +256,8 @@ def _draw(
     size = experiment.spec.grid_size or WIDE_SPACE
     in_design = is_modelled(experiment) and is_initial(experiment) and size >= WIDE_SPACE
     for batch in range(DRAW_BATCHES):
+        if batch and _is_used_up(session, experiment):
+            break
         # Nearly always the very next point is free; only small spaces need a longer look.
         count = DRAW_BATCH if batch else DESIGN_BATCH if in_design else 1
         points = _next_points(session, experiment, count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tradeoff.api import render
 from tradeoff.api.wire.base import Empty
-from tradeoff.api.wire.operations import Operations
+from tradeoff.api.wire.operations import Operations, Retry
 from tradeoff.api.wire.queries import Fetch, Query
 from tradeoff.service import operations
 from tradeoff.service.access import Principal
@@ -23,7 +23,7 @@ def fetch(
     return render.operations(operations.read(session, principal.client_id))
 
 
-def retry(session: Session, experiment: tables.Experiment, query: Query) -> Empty:
+def retry(session: Session, experiment: tables.Experiment, query: Query, body: Retry) -> Empty:
     """Attempt everything again at once, for an experiment whose model failed.
 
     Otherwise that happens by itself, an hour after the last failure.

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tradeoff.api.wire.base import Answer
+from pydantic import ConfigDict
+
+from tradeoff.api.wire.base import Answer, Request
+
+
+class Retry(Request):
+    """Nothing has to be said."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
 
 
 class Queue(Answer):
