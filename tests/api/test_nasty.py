@@ -262,6 +262,7 @@ CREATED: dict[str, Any] = {
 
 GOOD: dict[str, dict[str, Any]] = {
     "experiments.create": {"name": "n", "parameters": [PARAMETER]},
+    "operations.retry": {},
     "experiments.create_in_client": {"name": "n", "parameters": [PARAMETER]},
     "experiments.update": {},
     "aiexperiments.create": {

@@ -82,6 +82,8 @@ class EmbeddedPostgres:
         # A session ends some time after its connection was closed, late on a busy machine: those
         # of this process are no sign that somebody else uses the server.
         _wait_until_none(self._count_own, ENDING_SECONDS)
+        # One that was interrupted while it connected is never closed.
+        self._count_sessions(database.name_sessions("tradeoff%"), "pg_terminate_backend(pid, 2000)")
         _wait_until_none(self.count_others, patience_seconds)
         with _locked(self._cluster.data_dir):
             used = self.count_others() > 0
@@ -102,11 +104,11 @@ class EmbeddedPostgres:
         """Count this process' connections to the server but its hold."""
         return self._count_sessions(database.name_sessions("tradeoff%"))
 
-    def _count_sessions(self, name: str) -> int:
+    def _count_sessions(self, name: str, what: str = "*") -> int:
         try:
             cursor = self._hold.cursor()
             cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+                f"SELECT count({what}) FROM pg_stat_activity WHERE backend_type = 'client backend'"
                 " AND pid <> pg_backend_pid() AND application_name LIKE %s",
                 (name,),
             )
