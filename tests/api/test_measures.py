@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -82,7 +83,17 @@ def test_suggestions_tell_their_source_and_observations_how_they_ended(api: Call
     ]
 
 
-def test_every_process_tells_how_the_queue_does(database: Database) -> None:
+@pytest.fixture
+def look(monkeypatch: pytest.MonkeyPatch) -> Callable[[Database], None]:
+    """Tells Prometheus how the queue does, while no server of these tests does it, too."""
+    told = upkeep.look
+    monkeypatch.setattr(upkeep, "look", lambda _database: None)
+    return told
+
+
+def test_every_process_tells_how_the_queue_does(
+    database: Database, look: Callable[[Database], None]
+) -> None:
     with database.transaction() as session:
         for number in range(3):
             session.execute(
@@ -93,7 +104,7 @@ def test_every_process_tells_how_the_queue_does(database: Database) -> None:
             )
         session.execute(text("insert into jobs.procrastinate_workers default values"))
 
-    upkeep.look(database)
+    look(database)
 
     assert one("tradeoff_queue_waiting") == 3
     assert one("tradeoff_queue_running") == 0
@@ -102,11 +113,13 @@ def test_every_process_tells_how_the_queue_does(database: Database) -> None:
     assert one("tradeoff_database_up") == 1
 
 
-def test_without_the_database_nothing_is_claimed_of_the_queue(database_url: str) -> None:
+def test_without_the_database_nothing_is_claimed_of_the_queue(
+    database_url: str, look: Callable[[Database], None]
+) -> None:
     nowhere = connect(database_url.replace("/test_", "/no_such_"))
     try:
         with pytest.raises(errors.TradeoffError):
-            upkeep.look(nowhere)
+            look(nowhere)
     finally:
         nowhere.dispose()
 

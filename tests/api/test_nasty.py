@@ -349,6 +349,7 @@ ADDRESSED: dict[str, dict[str, Any]] = {
 #: What is laid over the good body of each route.
 LAID_OVER: dict[str, dict[str, Any]] = {
     "experiments.create": TWISTED | SPECIFIED | CREATED,
+    "operations.retry": {"nonsense": {"nonsense": 1}},
     "experiments.create_in_client": TWISTED,
     "experiments.update": TWISTED | SPECIFIED,
     "aiexperiments.create": {
