@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
@@ -81,9 +82,10 @@ class EmbeddedPostgres:
         """
         # A session ends some time after its connection was closed, late on a busy machine: those
         # of this process are no sign that somebody else uses the server.
-        _wait_until_none(self._count_own, ENDING_SECONDS)
+        _wait_until_none(lambda: len(self._list_own()), ENDING_SECONDS)
         # One that was interrupted while it connected is never closed.
-        self._count_sessions(database.name_sessions("tradeoff%"), "pg_terminate_backend(pid, 2000)")
+        for session in self._list_own():
+            self._ask("SELECT pg_terminate_backend(%s, 2000)", session)
         _wait_until_none(self.count_others, patience_seconds)
         with _locked(self._cluster.data_dir):
             used = self.count_others() > 0
@@ -98,24 +100,29 @@ class EmbeddedPostgres:
 
     def count_others(self) -> int:
         """Count the connections to the server but our own hold; 0 if it is down."""
-        return self._count_sessions("%")
+        return len(self._list_sessions("%"))
 
-    def _count_own(self) -> int:
-        """Count this process' connections to the server but its hold."""
-        return self._count_sessions(database.name_sessions("tradeoff%"))
+    def _list_own(self) -> list[int]:
+        """The sessions of this process but its hold."""
+        return self._list_sessions(database.name_sessions("tradeoff%"))
 
-    def _count_sessions(self, name: str, what: str = "*") -> int:
+    def _list_sessions(self, name: str) -> list[int]:
+        """The sessions of clients but our hold whose name is LIKE `name`."""
+        found = self._ask(
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            " AND pid <> pg_backend_pid() AND application_name LIKE %s",
+            name,
+        )
+        return [int(pid) for (pid,) in found]
+
+    def _ask(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """The rows that the server answers; none if it is down."""
         try:
             cursor = self._hold.cursor()
-            cursor.execute(
-                f"SELECT count({what}) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-                " AND pid <> pg_backend_pid() AND application_name LIKE %s",
-                (name,),
-            )
-            row = cursor.fetchone()
+            cursor.execute(statement, parameters)
+            return cursor.fetchall()
         except psycopg2.Error:
-            return 0
-        return int(row[0]) if row else 0
+            return []
 
 
 def start(data_dir: Path, *, pg_bin: Path | None = None) -> EmbeddedPostgres:
