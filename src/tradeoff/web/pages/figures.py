@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from tradeoff.service import points as service_points
 from tradeoff.service.convergence import Convergence
 from tradeoff.service.points import Points
 from tradeoff.store import points as store_points
-from tradeoff.web import told
+from tradeoff.web import sheets, told
 from tradeoff.web.charts import frontier as frontier_chart
 from tradeoff.web.charts import history as history_chart
 from tradeoff.web.charts import parallel as parallel_chart
@@ -244,11 +244,11 @@ def table(visit: Visit) -> Answer:
     rows = csv.writer(text)
     volume = ["hypervolume"] if len(course.hypervolume) else []
     metrics = [name for m in points.metrics for name in (m.key or "value", f"{m.key}_stddev")]
-    rows.writerow(_safe(["observation", "created", "state", *parameters, *metrics, *volume]))
+    rows.writerow(sheets.plain(["observation", "created", "state", *parameters, *metrics, *volume]))
     for row, assignments in enumerate(points.assignments):
         measured = np.stack([points.values[row], points.stddevs[row]], axis=1).reshape(-1)
         rows.writerow(
-            _safe(
+            sheets.plain(
                 [
                     int(points.ids[row]),
                     float(points.created[row]),
@@ -319,14 +319,6 @@ def _ranges(visit: Visit) -> Sequence[selection.Range]:
         return [selection.Range(str(name), float(low), float(high)) for name, low, high in given]
     except (ValueError, TypeError, RecursionError):
         raise BadInput("ranges: must be a list of [axis, low, high]") from None
-
-
-def _safe(cells: Iterable[Any]) -> list[Any]:
-    """Cells that no spreadsheet takes for a formula."""
-    return [
-        f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t") else cell
-        for cell in cells
-    ]
 
 
 def as_data(body: Mapping[str, Any]) -> Data:
