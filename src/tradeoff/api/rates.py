@@ -67,6 +67,11 @@ class Rates:
         # Requests come in the loop, and what is learnt of them in the threads.
         self._lock = threading.Lock()
 
+    @property
+    def are_set(self) -> bool:
+        """Whether anybody's rate is known, so that there is something to count."""
+        return bool(self._clients)
+
     def admit(self, secret: str | None) -> None:
         """Count a request of a token.
 
@@ -75,7 +80,7 @@ class Rates:
         Raises:
             TooManyRequests: when it comes too soon.
         """
-        if not self._clients or secret is None:
+        if secret is None:
             return
         digest = hash_secret(secret)
         with self._lock:
@@ -93,6 +98,8 @@ class Rates:
         """Keep whose a token is, and what its client may."""
         own = principal.requests_per_second
         rate = self._per_client if own is None else own
+        if self._per_token is None and rate is None and not self.are_set:
+            return
         digest = hash_secret(secret)
         with self._lock:
             if self._per_token is None and rate is None:

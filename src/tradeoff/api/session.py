@@ -141,7 +141,8 @@ class Door:
         """
         if self._present >= self.requests_at_once:
             raise Unavailable("Too many requests at this moment; try again shortly.")
-        self.rates.admit(auth.find_secret(request.headers))
+        if self.rates.are_set:
+            self.rates.admit(auth.find_secret(request.headers))
         self._present += 1
         try:
             return await self._answer(route, request)
