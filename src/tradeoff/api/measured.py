@@ -13,6 +13,20 @@ OTHER = "other"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "MERGE"})
 
 
+class Noticed:
+    """Sends an answer on and notices its status: 500 until there is one."""
+
+    def __init__(self, send: Send) -> None:
+        self.status = 500
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        """Send a part of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
 class Measured:
     """What every request passes on its way in."""
 
@@ -25,21 +39,14 @@ class Measured:
             await self.app(scope, receive, send)
             return
         begun = time.perf_counter()
-        status = 500
-
-        async def noticed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        noticed = Noticed(send)
         with measures.ACTIVE.track_inprogress():
             try:
                 await self.app(scope, receive, noticed)
             finally:
                 path = path_of(scope)
                 method = method_of(scope)
-                measures.REQUESTS.labels(method, path, status).inc()
+                measures.REQUESTS.labels(method, path, noticed.status).inc()
                 measures.REQUEST_SECONDS.labels(method, path).observe(time.perf_counter() - begun)
 
 

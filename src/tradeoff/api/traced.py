@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tradeoff import logs, traces
 from tradeoff.api import measured
@@ -20,14 +20,7 @@ class Traced:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        status = 500
-
-        async def noticed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        noticed = measured.Noticed(send)
         method = measured.method_of(scope)
         headers = {"traceparent": Headers(scope=scope).get("traceparent", "")}
         opened = traces.request(headers, **{"http.request.method": method})
@@ -38,4 +31,4 @@ class Traced:
                 path = measured.path_of(scope)
                 span.update_name(f"{method} {path}")
                 span.set_attribute("http.route", path)
-                span.set_attribute("http.response.status_code", status)
+                span.set_attribute("http.response.status_code", noticed.status)
