@@ -11,11 +11,9 @@ the worst values seen, as SigOpt's optimizer did. Resumable as `benchmarks.quali
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
-from benchmarks.quality import report
+from benchmarks.quality import options, report
 from benchmarks.quality.__main__ import plan
 from benchmarks.quality.campaign import Ledger, carry_out
 
@@ -25,18 +23,9 @@ OPTIMIZERS = ("tradeoff", "without-classifier", "imputing", "random")
 
 def main() -> int:
     """Run what is missing, and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.failures",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="3 seeds and 50 observations")
-    parser.add_argument("--seeds", type=int, help="how many (20)")
-    parser.add_argument("--budget", type=int, help="observations of each search (100)")
-    parser.add_argument("--work", type=Path, default=Path("build/quality"), help="(%(default)s)")
-    parser.add_argument("--report", action="store_true", help="run nothing, make the table")
-    parser.add_argument("--publish", action="store_true", help="put the table into RESULTS.md")
-    arguments = parser.parse_args()
+    arguments = options.parser(
+        "benchmarks.failures", __doc__, quick="3 seeds and 50 observations"
+    ).parse_args()
     budget = arguments.budget or (50 if arguments.quick else 100)
     seeds = arguments.seeds or (3 if arguments.quick else 20)
     ledger = Ledger(arguments.work)

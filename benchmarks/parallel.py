@@ -8,11 +8,9 @@ all the others are at work. Resumable as `benchmarks.quality` is.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
-from benchmarks.quality import report
+from benchmarks.quality import options, report
 from benchmarks.quality.campaign import Ledger, Task, carry_out
 
 PROBLEMS = ("branin_currin", "dtlz2", "network", "sentiment")
@@ -23,21 +21,13 @@ SPREAD = 0.5
 
 def main() -> int:
     """Run what is missing, and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.parallel",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="3 seeds and two problems")
-    parser.add_argument("--seeds", type=int, help="how many (20)")
-    parser.add_argument("--budget", type=int, default=100, help="observations (%(default)s)")
-    parser.add_argument("--work", type=Path, default=Path("build/quality"), help="(%(default)s)")
-    parser.add_argument("--report", action="store_true", help="run nothing, make the table")
-    parser.add_argument("--publish", action="store_true", help="put the table into RESULTS.md")
-    arguments = parser.parse_args()
+    arguments = options.parser(
+        "benchmarks.parallel", __doc__, quick="3 seeds and two problems"
+    ).parse_args()
+    budget = arguments.budget or 100
     tasks = [
         # One worker waits for each result, so durations make no difference.
-        Task(problem, "tradeoff", seed, arguments.budget, workers, SPREAD if workers > 1 else 0.0)
+        Task(problem, "tradeoff", seed, budget, workers, SPREAD if workers > 1 else 0.0)
         for seed in range(arguments.seeds or (3 if arguments.quick else 20))
         for problem in (PROBLEMS[:2] if arguments.quick else PROBLEMS)
         for workers in WORKERS
@@ -47,8 +37,8 @@ def main() -> int:
     keys = {task.key for task in tasks}
     fields = ("problem", "optimizer", "seed", "budget", "workers", "spread")
     lines = [line for line in ledger.lines() if Task(*(line[name] for name in fields)).key in keys]
-    counts = [count for count in (25, 50, 75) if count < arguments.budget]
-    text = report.compared(lines, [*counts, arguments.budget], "workers")
+    counts = [count for count in (25, 50, 75) if count < budget]
+    text = report.compared(lines, [*counts, budget], "workers")
     print(text)
     if arguments.publish:
         report.publish("parallel", text)

@@ -16,10 +16,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks import problems
-from benchmarks.quality import optimizers, report
+from benchmarks.quality import optimizers, options, report
 from benchmarks.quality.campaign import Ledger, Task, carry_out
 
 COUNTS = (25, 50, 100, 200)
@@ -98,13 +97,14 @@ def plan(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.quality",
-        description=__doc__,
+    parser = options.parser(
+        "benchmarks.quality",
+        __doc__,
+        quick="a part of it that takes minutes",
+        seeds="how many (20; 10 for slow optimizers)",
+        budget="observations of each search (200)",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="a part of it that takes minutes")
     parser.add_argument(
         "--problems",
         nargs="+",
@@ -120,16 +120,6 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(optimizers.NAMES)}; without-classifier and imputing are ours made "
         "worse, and take part when they are named",
     )
-    parser.add_argument("--seeds", type=int, help="how many (20; 10 for slow optimizers)")
-    parser.add_argument("--budget", type=int, help="observations of each search (200)")
-    parser.add_argument(
-        "--work",
-        type=Path,
-        default=Path("build/quality"),
-        help="folder of the finished searches (%(default)s); use another one for another engine",
-    )
-    parser.add_argument("--report", action="store_true", help="run nothing, make the tables")
-    parser.add_argument("--publish", action="store_true", help="also put them into RESULTS.md")
     return parser
 
 
