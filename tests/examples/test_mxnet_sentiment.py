@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import environments
 from tests.conftest import LiveServer
 from tests.examples.running import EXAMPLES, run_example
 from tradeoff import Client
@@ -21,13 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def mxnet_python() -> str:
     """An interpreter with MXNet and the client; made once, by the script that users could run."""
-    made = subprocess.run(
-        [str(ROOT / "scripts" / "mxnet-venv.sh")], capture_output=True, text=True, cwd=ROOT
-    )
-    if made.returncode != 0 and not os.environ.get("CI"):
-        pytest.skip(f"MXNet could not be installed: {made.stderr[-300:]}")
-    assert made.returncode == 0, made.stderr
-    return str(ROOT / made.stdout.strip().splitlines()[-1])
+    return str(environments.make("mxnet-venv.sh", "MXNet"))
 
 
 @pytest.fixture

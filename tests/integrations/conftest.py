@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests import environments
 from tests.api.conftest import app, base_url, shared, shared_url
 from tests.builders import make_account
 from tradeoff import Client
@@ -31,17 +31,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 @pytest.fixture(scope="session")
 def libraries() -> Path:
     """The libraries can be imported; installed once, by the script that developers may run."""
-    made = subprocess.run(
-        [str(ROOT / "scripts" / "integrations-venv.sh")],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHON": sys.executable},
-    )
-    if made.returncode != 0 and not os.environ.get("CI"):
-        pytest.skip(f"the libraries could not be installed: {made.stderr[-300:]}")
-    assert made.returncode == 0, made.stderr
-    folder = Path(made.stdout.strip().splitlines()[-1])
+    folder = environments.make("integrations-venv.sh", "the libraries")
     # Behind our own packages, so that nothing of ours changes.
     sys.path.append(str(folder))
     return folder

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests import environments
 from tests.conftest import LiveServer
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("sigopt_loop.py")
 
 pytestmark = pytest.mark.compat
@@ -21,13 +21,7 @@ pytestmark = pytest.mark.compat
 @pytest.fixture(scope="module")
 def sigopt_python() -> str:
     """An interpreter with the official client; made once, by the script that users could run."""
-    made = subprocess.run(
-        [str(ROOT / "scripts" / "sigopt-venv.sh")], capture_output=True, text=True, cwd=ROOT
-    )
-    if made.returncode != 0 and not os.environ.get("CI"):
-        pytest.skip(f"the official client could not be installed: {made.stderr[-300:]}")
-    assert made.returncode == 0, made.stderr
-    return str(ROOT / made.stdout.strip().splitlines()[-1])
+    return str(environments.make("sigopt-venv.sh", "the official client"))
 
 
 def run_loop(python: str, server: LiveServer, home: Path) -> dict[str, Any]:
