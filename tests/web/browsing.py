@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,6 +104,14 @@ class Watched:
         violations = self.page.evaluate("window.violations")
         assert not violations, violations
         assert not self.troubles, self.troubles
+
+
+def settles(page: Page, read: Callable[[], Any], wanted: Any, seconds: float = 30) -> None:
+    """Wait until a page has become what it should be, as `expect` does for what has a locator."""
+    deadline = time.monotonic() + seconds
+    while (found := read()) != wanted and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    assert found == wanted
 
 
 def overflow(page: Page) -> int:

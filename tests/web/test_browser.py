@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.api.caller import Caller, ok, path_of
-from tests.web.browsing import Watched, overflow
+from tests.web.browsing import Watched, overflow, settles
 from tests.web.conftest import token_of
 from tradeoff.service import access, accounts, sign_in, tags
 from tradeoff.store.database import Database
@@ -85,12 +85,11 @@ def test_news_come_by_themselves(api: Caller, watched: Watched) -> None:
     page = watched.sign_in(api.token).go(f"/experiment/{experiment['id']}/observations")
     expect(page.locator("#standing")).to_contain_text("0 done")
     page.evaluate("window.mark = 1; document.addEventListener('tradeoff:changed', () => mark++)")
-    page.wait_for_timeout(1_000)  # until the page listens
 
     api.observe(path_of(experiment), assignments={"x": 0.25}, value=1)
 
     expect(page.locator("#standing")).to_contain_text("1 done")
-    assert page.evaluate("window.mark") == 2, "loaded anew, or told of nothing"
+    settles(page, lambda: page.evaluate("window.mark"), 2)  # not loaded anew
 
     # News right after news is not lost.
     api.observe(path_of(experiment), assignments={"x": 0.5}, value=1)

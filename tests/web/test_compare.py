@@ -182,12 +182,12 @@ def test_the_figures_in_a_browser(api: Caller, watched: Watched, width: int) -> 
 
     for name in ("frontiers", "courses"):
         expect(page.locator(f"#plot-{name} .main-svg").first).to_be_visible()
-    assert page.get_by_label("To the right").input_value() == "accuracy"
+    expect(page.get_by_label("To the right")).to_have_value("accuracy")
     page.get_by_label("Upwards").select_option("accuracy")
 
     expect(page.get_by_label("To the right")).to_have_value("ms")
     expect(page.locator("#plot-frontiers .xtitle")).to_contain_text("ms")
-    assert page.url.endswith("&x=ms&y=accuracy")
+    page.wait_for_url("**&x=ms&y=accuracy")
     page.reload()
     expect(page.locator("#plot-frontiers .xtitle")).to_contain_text("ms")
     assert overflow(page) <= 0

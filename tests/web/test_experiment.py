@@ -149,6 +149,21 @@ def test_news_come_within_seconds_and_hold_no_connection(api: Caller, visitor: V
     assert len(set(stamps)) == 2
 
 
+@pytest.mark.parametrize("reported", [False, True])
+def test_what_comes_before_a_page_listens_is_news(
+    api: Caller, visitor: Visitor, reported: bool
+) -> None:
+    experiment = api.single(type="random")
+    (drawn,) = re.findall(r'data-stamp="([^"]+)"', visitor.page(page_of(experiment)))
+    if reported:
+        api.observe(path_of(experiment), assignments={"x": 0.1}, value=1)
+
+    with visitor.http.stream("GET", f"{page_of(experiment)}/events") as stream:
+        told = next(line for line in stream.iter_lines() if line.startswith("data: "))
+
+    assert (told != f"data: {drawn}") == reported
+
+
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
 def test_news_are_for_those_who_may_see_the_experiment(
     other: Caller, visitor: Visitor, accept: str

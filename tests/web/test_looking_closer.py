@@ -6,6 +6,7 @@ import numpy as np
 from playwright.sync_api import Page, expect
 
 from tests.api.caller import Caller, ok
+from tests.web.browsing import settles
 from tests.web.test_figures import fit
 from tests.web.test_results import (
     bring,
@@ -83,8 +84,8 @@ def test_of_many_points_some_are_drawn_and_all_that_are_chosen(
     assert found == thin(np.array(values["cost"]), np.array(values["gain"]), most=700).tolist()
     page.get_by_label("gain at least").fill("0.05")
     expect(page.locator("#preview")).to_contain_text("2400 of 2400 configurations remain")
+    settles(page, lambda: len(traces(plot, "dominated")[0]["x"]), 1_501)
     (tried,) = traces(plot, "dominated")
-    assert len(tried["x"]) == 1_501
     assert body["ids"][row] in tried["customdata"]
 
 
@@ -113,14 +114,14 @@ def test_a_bar_is_clicked_and_its_parameter_looked_along(
            }"""
     )
     page.mouse.move(at["x"], at["y"])
-    page.wait_for_timeout(150)
+    page.wait_for_function("document.querySelector('#plot-importances')._hoverdata?.length")
     page.mouse.click(at["x"], at["y"])
 
     other = at["name"]
     expect(chosen).to_have_value(other)
-    assert query_of(page)["slice"] == [other]
+    settles(page, lambda: query_of(page).get("slice"), [other])
     lines = page.locator("#plot-slice")
-    assert len(traces(lines, "model")) == 3  # two metrics, and success
+    settles(page, lambda: len(traces(lines, "model")), 3)  # two metrics, and success
 
     # By keyboard as well, and through what is chosen.
     chosen.select_option("size")
@@ -132,11 +133,7 @@ def test_a_bar_is_clicked_and_its_parameter_looked_along(
     average = traces(lines, "model")[0]["y"]
     with page.expect_response(lambda answer: f"through={picked}" in answer.url):
         through.select_option("picked")
-    page.wait_for_function(
-        "(before) => JSON.stringify(document.getElementById('plot-slice').data"
-        ".find((t) => t.meta?.state === 'model').y) !== before",
-        arg=str(average).replace(" ", ""),
-    )
+    settles(page, lambda: traces(lines, "model")[0]["y"] != average, wanted=True)
 
 
 def test_the_pointer_tells_what_differs_from_the_baseline(

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.api.caller import Caller, ok
-from tests.web.browsing import run_chromium
+from tests.web.browsing import run_chromium, settles
 from tests.web.visitor import Visitor
 
 PARAMETERS = [
@@ -128,7 +128,10 @@ def click_point(page: Page, plot: Locator, state: str, index: int = 0) -> int:
         [state, index],
     )
     page.mouse.move(at["x"] + 1, at["y"] + 1)
-    page.wait_for_timeout(150)
+    page.wait_for_function(
+        "(id) => document.querySelector('#plot-frontier')._hoverdata?.[0]?.customdata === id",
+        arg=at["id"],
+    )
     page.mouse.click(at["x"] + 1, at["y"] + 1)
     return int(at["id"])
 
@@ -173,7 +176,8 @@ def test_a_point_is_looked_at_shortlisted_and_taken(page: Page, base_url: str, a
     expect(rows).to_have_count(2)
     # The figure has made room for the panel beside it.
     room = plot.locator("xpath=..").evaluate("(place) => place.clientWidth")
-    assert plot.evaluate("(element) => element._fullLayout.width") == pytest.approx(room, abs=2)
+    width = pytest.approx(room, abs=2)
+    settles(page, lambda: plot.evaluate("(element) => element._fullLayout.width"), width)
     expect(rows.nth(0)).to_contain_text("baseline")
     expect(rows.nth(1)).to_contain_text("▲")
     expect(rows.nth(1)).to_contain_text("▼")
@@ -188,7 +192,7 @@ def test_a_point_is_looked_at_shortlisted_and_taken(page: Page, base_url: str, a
     with page.expect_download() as download:
         panel.get_by_role("link", name="Download").click()
     assert "--kind=a" in Path(download.value.path()).read_text()
-    assert query_of(page)["short"] == [f"{first},{second}"]
+    settles(page, lambda: query_of(page).get("short"), [f"{first},{second}"])
 
     # Whoever is sent the address sees the same.
     page.reload()
@@ -211,7 +215,7 @@ def test_axes_are_swapped_and_scaled(page: Page, base_url: str, api: Caller) -> 
 
     page.wait_for_url("**log=cost**")
     expect(page.locator("#axes [name=log-y]")).to_be_checked()
-    assert page.evaluate("frontier.element.layout.yaxis.type") == "log"
+    settles(page, lambda: page.evaluate("frontier.element.layout.yaxis.type"), "log")
 
 
 def test_a_threshold_is_typed_tried_and_saved(page: Page, base_url: str, api: Caller) -> None:
@@ -258,7 +262,8 @@ def test_a_threshold_is_dragged(page: Page, base_url: str, api: Caller) -> None:
     page.mouse.up()
 
     expect(page.locator("#preview")).to_contain_text("configurations remain")
-    assert float(page.get_by_label("gain at least").input_value()) == pytest.approx(0.6, abs=0.02)
+    threshold = page.get_by_label("gain at least")
+    settles(page, lambda: float(threshold.input_value()), pytest.approx(0.6, abs=0.02))
 
 
 def test_the_past_is_replayed(page: Page, base_url: str, api: Caller) -> None:
@@ -267,9 +272,8 @@ def test_the_past_is_replayed(page: Page, base_url: str, api: Caller) -> None:
     page.locator("#upto").fill("6")
 
     expect(page.locator("#replayed")).to_have_text("6")
-    page.wait_for_timeout(300)
-    drawn = sum(len(t["x"]) for state in ("efficient", "dominated") for t in traces(plot, state))
-    assert drawn == 4
+    states = ("efficient", "dominated")
+    settles(page, lambda: sum(len(t["x"]) for state in states for t in traces(plot, state)), 4)
     page.get_by_role("button", name="Replay").click()
     expect(page.locator("#replayed")).to_have_text("all 24", timeout=30_000)
 
@@ -293,12 +297,12 @@ def test_brushing_an_axis_chooses_in_every_figure(page: Page, base_url: str, api
     page.mouse.up()
 
     expect(page.locator("#brushed")).to_contain_text("configurations are chosen by size")
+    page.wait_for_url("**ranges=**")
     assert json.loads(query_of(page)["ranges"][0])[0][0] == "size"
-    assert traces(lines, "background")[0]["x"]
-    page.wait_for_timeout(500)
-    chosen = traces(plot, "dominated")[0]["selectedpoints"]
-    assert chosen is not None
-    assert len(chosen) < len(traces(plot, "dominated")[0]["x"])
+    settles(page, lambda: bool(traces(lines, "background")[0]["x"]), wanted=True)
+    settles(page, lambda: traces(plot, "dominated")[0]["selectedpoints"] is not None, wanted=True)
+    (dominated,) = traces(plot, "dominated")
+    assert len(dominated["selectedpoints"]) < len(dominated["x"])
     page.get_by_role("button", name="Show all again").click()
     expect(page.locator("#brushed")).to_be_hidden()
 
@@ -309,13 +313,13 @@ def test_axes_of_parallel_coordinates_are_moved_and_scaled(
     show(page, base_url, fill(api))
     lines = bring(page, "parallel")
     names = "(element) => element.layout.meta.axes.map((axis) => axis.name)"
-    assert lines.evaluate(names) == ["kind", "rate", "size", "cost", "gain"]
+    settles(page, lambda: lines.evaluate(names), ["kind", "rate", "size", "cost", "gain"])
 
     page.get_by_text("Order and scale of the axes").click()
     page.get_by_role("button", name="Move size to the left").click()
 
     expect(page.locator("#axes-order li").nth(1)).to_contain_text("size")
-    assert lines.evaluate(names) == ["kind", "size", "rate", "cost", "gain"]
+    settles(page, lambda: lines.evaluate(names), ["kind", "size", "rate", "cost", "gain"])
     page.locator("#axes-order li").nth(2).get_by_label("log").uncheck()
     expect(page.locator("#axes-order li").nth(2).get_by_label("log")).not_to_be_checked()
 
@@ -345,7 +349,6 @@ def test_the_pair_of_the_failure_map_is_chosen(page: Page, base_url: str, api: C
 def test_news_arrive_without_moving_the_zoom(page: Page, base_url: str, api: Caller) -> None:
     experiment = fill(api, count=12)
     plot = show(page, base_url, experiment)
-    page.wait_for_timeout(1000)
     plot.evaluate("(element) => Plotly.relayout(element, { 'xaxis.range': [0.5, 2] })")
 
     report(api, experiment, range(12, 14))
@@ -386,7 +389,8 @@ def test_other_numbers_of_metrics(page: Page, base_url: str, api: Caller, count:
     if count > 2:
         page.get_by_text("Every pair of metrics").click()
         expect(page.locator("#plot-matrix .main-svg").first).to_be_visible()
-        assert page.locator("#plot-matrix .plot .subplot, #plot-matrix .subplot").count() >= count
+        plots = page.locator("#plot-matrix .plot .subplot, #plot-matrix .subplot")
+        settles(page, lambda: plots.count() >= count, wanted=True)
     else:
         expect(page.locator("#frontier h2")).to_have_text("Best so far")
         expect(page.locator("#history")).to_have_count(0)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tradeoff.service import standing
-from tradeoff.store import accounts, tags
+from tradeoff.store import accounts, activity, tags
 from tradeoff.web.routing import Answer, Data, Redirect
 from tradeoff.web.visit import Visit
 
@@ -20,7 +20,10 @@ def frame(visit: Visit, tab: str) -> dict[str, Any]:
     """
     experiment = visit.experiment
     client_id = experiment.client_id
+    # Read before all the rest, so that whatever comes meanwhile is news to the page.
+    stamps = activity.list_stamps(visit.session, [experiment.id])
     return {
+        "stamp": stamps.get(experiment.id, ""),
         "experiment": experiment,
         "spec": experiment.spec,
         "tab": tab,

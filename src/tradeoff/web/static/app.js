@@ -79,8 +79,8 @@ async function refresh() {
 
 const watched = document.querySelector("[data-experiment]");
 if (watched) {
-  let known = null;
-  let shown = null;
+  let known = watched.dataset.stamp;
+  let shown = known;
   let busy = false;
   // At most once a second, and what comes meanwhile is shown after that.
   const show = async () => {
@@ -102,7 +102,6 @@ if (watched) {
   const listen = () => {
     const events = new EventSource(`/experiment/${watched.dataset.experiment}/events`);
     events.onmessage = (event) => {
-      if (known === null) shown = event.data;
       known = event.data;
       show();
     };
