@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 # Threads of linear algebra only fight each other on small machines.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# BoTorch compiles its kernel at the first use, which takes a minute: once for all who test, and not
+# in the home directory, where every environment would build it anew.
+KERNELS = Path(__file__).parents[1] / "build" / "torch-extensions"
+os.environ.setdefault("TORCH_EXTENSIONS_DIR", str(KERNELS))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def spool_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -37,7 +42,12 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from tradeoff.store import embedded
 
     folder = tmp_path_factory.mktemp("tradeoff")
-    yield embedded.start(folder).url
+    url = embedded.start(folder).url
+    # Nothing in it outlives the run, and every test makes and drops a database.
+    for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        _administer(url, "alter system set {} = off", setting)
+    _administer(url, "select pg_reload_conf()")
+    yield url
     embedded.remove(folder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, Literal, TypeVar
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from tradeoff.api.wire.base import Answer
 
@@ -23,11 +23,13 @@ class Paging(Answer):
 class Pagination(Answer, Generic[Element]):
     """A page of a list."""
 
-    # A generic model loses its docstring when its element is filled in.
-    model_config = ConfigDict(json_schema_extra={"description": "A page of a list."})
+    # A generic model loses its docstring when its element is filled in. Then, too, Pydantic would
+    # look for its fields' docstrings in every frame of the stack, a quarter of the API's start.
+    model_config = ConfigDict(
+        json_schema_extra={"description": "A page of a list."}, use_attribute_docstrings=False
+    )
 
     object: Literal["pagination"] = "pagination"
-    count: int
-    """How many rows match in all, on this page or not."""
+    count: int = Field(description="How many rows match in all, on this page or not.")
     data: list[Element]
     paging: Paging

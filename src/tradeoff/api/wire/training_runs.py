@@ -546,5 +546,6 @@ class RunPagination(Pagination[Element], Generic[Element]):
         json_schema_extra={"description": "A page of a list of training runs."}
     )
 
-    defined_fields: list[DefinedField]
-    """The fields that occur in the runs that match, on this page or not."""
+    defined_fields: list[DefinedField] = Field(
+        description="The fields that occur in the runs that match, on this page or not."
+    )
