@@ -114,7 +114,12 @@ def live_server(database_url: str, account: Account, tmp_path: Path) -> Iterator
     from tradeoff.config import Settings
     from tradeoff.server import create_app
 
-    settings = Settings(database_url=database_url, data_dir=tmp_path, suggestion_wait_seconds=0.2)
+    settings = Settings(
+        database_url=database_url,
+        data_dir=tmp_path,
+        suggestion_wait_seconds=0.2,
+        paused_wait_seconds=0.2,
+    )
     with serve(create_app(settings)) as url:
         yield LiveServer(url, account.token, account.client_id, database_url)
 

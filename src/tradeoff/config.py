@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     engine: Literal["default", "reference"] = "default"
     #: How long asking for a suggestion waits for the model before a simpler answer, in seconds.
     suggestion_wait_seconds: float = Field(default=2.0, ge=0, le=60)
+    #: How long it waits for an experiment that is paused, before it is told so.
+    paused_wait_seconds: float = Field(default=20.0, ge=0, le=60)
     log_format: Literal["text", "json"] = "text"
     #: Where the embedded Postgres finds its programs (`initdb`, `pg_ctl`); `None` searches.
     pg_bin: Path | None = None

@@ -10,6 +10,7 @@
     ├── TooLarge               413   the body is over the limit
     ├── Unprocessable          422   well formed, and impossible now
     ├── TooManyRequests        429   too often, or more than there is room for
+    │   └── Paused                   the experiment hands nothing out until somebody lets it go on
     ├── Unavailable            503   try again in a moment
     └── StartError                   a process cannot start; the message says what to do
 
@@ -115,6 +116,20 @@ class TooManyRequests(TradeoffError):
     def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Paused(TooManyRequests):
+    """This experiment is paused.
+
+    The status is the one that clients of every kind ask again after: SigOpt's does for 150 seconds,
+    and then raises the message.
+
+    Args:
+        message: which experiment, and what to do.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after_seconds=5)
 
 
 class Unavailable(TradeoffError):

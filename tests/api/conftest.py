@@ -54,6 +54,7 @@ def app(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
         database_url=shared_url,
         data_dir=tmp_path_factory.mktemp("api"),
         suggestion_wait_seconds=WAIT_SECONDS,
+        paused_wait_seconds=WAIT_SECONDS,
     )
     return build_api(databases.connect(shared_url, pool_size=10), settings)
 

@@ -58,3 +58,18 @@ def test_what_has_no_model_or_is_deleted_is_not_tried_again(api: Caller) -> None
 
     assert "no model" in refusal(api.post(f"{at_random}/retry"))
     assert "deleted" in refusal(api.post(f"{deleted}/retry"))
+
+
+def test_how_long_one_waits_is_told(api: Caller, admin: Caller, shared: Database) -> None:
+    path = path_of(api.experiment())
+    given = ok(api.post(f"{path}/suggestions"))
+
+    waits = operations_of(admin)["waits"]
+
+    assert waits["count"] >= 1
+    assert 0 <= waits["median_seconds"] <= waits["slow_seconds"]
+    with shared.transaction() as session:
+        waited = "select waited_seconds from suggestions where id = :id"
+        kept = session.scalar(text(waited), {"id": int(given["id"])})
+    assert kept is not None
+    assert kept <= waits["slow_seconds"] or waits["count"] > 20

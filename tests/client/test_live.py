@@ -11,6 +11,7 @@ import pytest
 from tests.builders import METRICS, PARAMETERS, measure
 from tests.conftest import LiveServer
 from tradeoff import Client, client
+from tradeoff.client.resources import PAUSED_SECONDS
 
 
 def test_the_loop_runs_to_its_budget_and_finds_a_frontier(live_server: LiveServer) -> None:
@@ -179,3 +180,34 @@ def test_a_refusal_is_an_error_of_its_own_kind(live_server: LiveServer) -> None:
 
     assert caught.value.status_code == 404
     assert caught.value.message
+
+
+def test_a_loop_waits_while_the_experiment_is_paused(
+    live_server: LiveServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # No patience of its own: each time it is told so, it is at its end.
+    with Client(live_server.token, api_url=live_server.url, retry_seconds=0) as api:
+        experiment = api.experiments.create(
+            name="pause", parameters=PARAMETERS, metrics=METRICS, observation_budget=2
+        )
+        loop = experiment.loop()
+        next(loop).observe(accuracy=0.5, inference_ms=1)
+        experiment.resource.update(paused=True)
+        with pytest.raises(client.Paused, match="is paused"):
+            experiment.suggest()
+
+        # Somebody lets it go on once the loop has been told twice.
+        naps: list[float] = []
+
+        def nap(seconds: float) -> None:
+            naps.append(seconds)
+            if len(naps) == 2:
+                experiment.resource.update(paused=False)
+
+        monkeypatch.setattr(time, "sleep", nap)
+        next(loop).observe(accuracy=0.6, inference_ms=2)
+
+        assert list(loop) == []
+        assert naps == [PAUSED_SECONDS, PAUSED_SECONDS]
+        assert experiment.fetch().paused is False
+        assert "still waiting: Experiment" in caplog.text

@@ -51,6 +51,7 @@ def base_url(web_database_url: str, tmp_path_factory: pytest.TempPathFactory) ->
         database_url=web_database_url,
         data_dir=tmp_path_factory.mktemp("web"),
         suggestion_wait_seconds=0.2,
+        paused_wait_seconds=0.2,
     )
     with serve(create_app(settings)) as url:
         yield url

@@ -35,6 +35,16 @@ def test_the_header_counts(api: Caller, visitor: Visitor) -> None:
     assert "Filling the space first: 3 more successes until the model proposes" in shown
 
 
+def test_how_long_asking_takes_is_said(api: Caller, visitor: Visitor) -> None:
+    experiment = api.experiment()
+    page = f"/experiment/{experiment['id']}"
+    assert "asking takes" not in visitor.text(page)
+
+    ok(api.post(f"{path_of(experiment)}/suggestions"))
+
+    assert re.search(r"asking takes \d+ ms", visitor.text(page))
+
+
 def test_what_proposes_is_said(api: Caller, visitor: Visitor) -> None:
     drawn = api.single(type="random")
     awaited = api.single()
@@ -171,3 +181,22 @@ def test_news_are_for_those_who_may_see_the_experiment(
     path = f"{page_of(other.single())}/events"
 
     assert visitor.http.get(path, headers={"Accept": accept}).status_code == 404
+
+
+def test_it_is_paused_and_resumed_from_every_tab(
+    api: Caller, visitor: Visitor, reader: Visitor
+) -> None:
+    experiment = api.experiment()
+    path = f"/experiment/{experiment['id']}"
+
+    assert visitor.done(f"{path}/pause", tab="suggestions") == f"{path}/suggestions"
+
+    shown = visitor.text(path)
+    assert "This experiment is paused : it hands out no suggestion" in shown
+    assert "Resume" in shown
+    assert ok(api.get(path_of(experiment)))["paused"] is True
+    assert "Resume" not in reader.text(path)
+    assert reader.post(f"{path}/resume").status_code == 403
+    assert visitor.post(f"{path}/resume", form_token="0").status_code == 403
+    assert visitor.done(f"{path}/resume", tab="results") == path
+    assert ok(api.get(path_of(experiment)))["paused"] is False

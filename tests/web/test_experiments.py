@@ -64,6 +64,18 @@ def test_the_states(api: Caller, visitor: Visitor) -> None:
     assert len(names(visitor.page("/experiments", state="nonsense"))) == 4
 
 
+def test_those_that_are_chosen_are_paused_and_resumed(api: Caller, visitor: Visitor) -> None:
+    numbers = [make(api, name) for name in ("one", "two", "three")]
+
+    back = visitor.done("/experiments/pause", experiment=numbers[:2], state="waiting")
+
+    assert back == "/experiments?state=waiting"
+    assert names(visitor.page(back)) == ["three"]
+    assert set(names(visitor.page("/experiments", state="paused"))) == {"one", "two"}
+    visitor.done("/experiments/pause", experiment=numbers[:1], resume="1")
+    assert names(visitor.page("/experiments", state="paused")) == ["two"]
+
+
 def test_search_and_order(api: Caller, visitor: Visitor) -> None:
     for name in ("beta", "alpha_1", "alphax1"):
         make(api, name)

@@ -236,6 +236,17 @@ def test_administration_says_how_the_installation_does(
     assert "no model bears it" in shown
     assert "the model failed again and again" in shown
 
+    ok(api.post(f"{path_of(api.experiment())}/suggestions"))
+    with shared.transaction() as session:
+        session.connection().exec_driver_sql(
+            "insert into jobs.procrastinate_workers (device) values ('GPU of a test')"
+        )
+    shown = admin.text("/admin")
+    with shared.transaction() as session:
+        session.connection().exec_driver_sql("delete from jobs.procrastinate_workers")
+    assert "GPU of a test" in shown
+    assert re.search(r"Asking takes \d+ ms 19 of 20 at most \d+ ms", shown)
+
 
 def test_projects_lead_to_their_experiments(api: Caller, visitor: Visitor) -> None:
     assert "There are none" in visitor.text("/projects")

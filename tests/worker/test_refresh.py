@@ -52,6 +52,17 @@ def test_the_initial_design_needs_no_refresh(
     assert run(database, engine, experiment_id) is False
 
 
+def test_a_paused_experiment_is_not_refreshed(
+    database: Database, account: Account, engine: EngineProcess
+) -> None:
+    experiment_id = make_experiment(database, account)
+    observe(database, account, experiment_id, count=8)
+    with database.transaction() as session:
+        experiments.get(session, experiment_id).paused = True
+
+    assert make_refresher(database, engine).begin(experiment_id) is None
+
+
 def test_a_refresh_fills_the_buffer_with_the_models_suggestions(
     database: Database, account: Account, engine: EngineProcess
 ) -> None:

@@ -77,6 +77,7 @@ def build_api(
         database,
         listener,
         wait_seconds=settings.suggestion_wait_seconds,
+        paused_seconds=settings.paused_wait_seconds,
         acts_at_once=max(1, settings.database_pool_size - SPARE_CONNECTIONS),
         requests_at_once=settings.requests_at_once,
         rates=Rates(settings.token_requests_per_second, settings.client_requests_per_second),

@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tradeoff import logs
-from tradeoff.errors import BadInput, Moved, NotAllowed, TooManyRequests, TradeoffError
+from tradeoff.errors import BadInput, Moved, NotAllowed, Paused, TooManyRequests, TradeoffError
 from tradeoff.spec.values import shown
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ async def _answer_own(request: Request, error: Exception) -> Response:
         response.headers["Location"] = error.location
         return response
     if isinstance(error, TooManyRequests):
-        response = respond(error.status, error.message)
+        extra = {"reason": "paused"} if isinstance(error, Paused) else {}
+        response = respond(error.status, error.message, **extra)
         response.headers["Retry-After"] = str(error.retry_after_seconds)
         return response
     if isinstance(error, NotAllowed) and error.token_status:

@@ -150,6 +150,8 @@ class Error(Answer):
     """The HTTP status, once more."""
     token_status: Literal["revoked", "expired", "invalid_permissions"] | None = hidden()
     """Present when the token is the reason."""
+    reason: Literal["paused"] | None = hidden()
+    """Present when the experiment is paused."""
 
 
 def describe(routes: Sequence[Route], *, version: str) -> Document:

@@ -83,6 +83,7 @@ def _common(row: tables.Experiment) -> dict[str, Any]:
         "suggestion_ttl_seconds": spec.suggestion_ttl_seconds,
         "engine": spec.engine,
         "early_stopping": _early_stopping(spec.early_stopping),
+        "paused": row.paused,
         "metadata": row.metadata_,
     }
 
@@ -524,10 +525,20 @@ def operations(found: Operations) -> wire_operations.Operations:
         ),
         workers=[
             wire_operations.Worker(
-                id=str(worker.id), last_seen=_seconds(worker.last_seen), running=worker.jobs
+                id=str(worker.id),
+                last_seen=_seconds(worker.last_seen),
+                running=worker.jobs,
+                device=worker.device,
             )
             for worker in found.workers
         ],
+        waits=None
+        if found.waits is None
+        else wire_operations.Waits(
+            count=found.waits.count,
+            median_seconds=found.waits.median_seconds,
+            slow_seconds=found.waits.slow_seconds,
+        ),
         failing=[_failing(trouble) for trouble in found.troubles],
     )
 

@@ -10,6 +10,7 @@ query and answer look like:
     body, query                    wire models, validated after the rows were found
     keyless                        whether the request came without an `Idempotency-Key`
     accept_stale                   the function may give `None` while this is false: not yet
+    waited_seconds                 for how long the request has been here
 
 A route without a permission, or whose function needs something else, does not start.
 """
@@ -41,6 +42,7 @@ ARGUMENTS = frozenset(
         "query",
         "keyless",
         "accept_stale",
+        "waited_seconds",
     }
 )
 PLACEHOLDER = re.compile(r"\{(\w+)\}")

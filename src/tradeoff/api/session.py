@@ -18,10 +18,11 @@ import contextvars
 import functools
 import hashlib
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import anyio
@@ -36,7 +37,7 @@ from tradeoff.api.routing import Route
 from tradeoff.api.wire.base import Answer
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.suggestions import check_worker_id
-from tradeoff.errors import BadInput, Conflict, TradeoffError, Unavailable
+from tradeoff.errors import BadInput, Conflict, Paused, TradeoffError, Unavailable
 from tradeoff.service import access, administration, audit, leases, quotas
 from tradeoff.store import idempotency
 from tradeoff.store.database import Database, Session, Twin
@@ -66,6 +67,7 @@ class Call:
         skips: nothing is to be answered but that it is done.
         digest: SHA-256 of method, address and body.
         address: from where it came; `None` when that is not known.
+        since: when it came, or what it asks of was resumed; of the monotonic clock.
     """
 
     secret: str | None
@@ -78,6 +80,7 @@ class Call:
     skips: bool
     digest: bytes
     address: str | None = None
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Door:
         database: where everything is.
         listener: knows when new suggestions are ready.
         wait_seconds: how long the asking for a suggestion may wait.
+        paused_seconds: how long it may wait for an experiment that is paused.
         requests_at_once: how many requests may be here; those that wait hold no thread and no
             connection, only a little memory.
         rates: how often one may ask.
@@ -107,6 +111,7 @@ class Door:
         listener: Listener,
         *,
         wait_seconds: float,
+        paused_seconds: float,
         acts_at_once: int,
         requests_at_once: int,
         rates: Rates,
@@ -114,6 +119,7 @@ class Door:
         self.database = database
         self.listener = listener
         self.wait_seconds = wait_seconds
+        self.paused_seconds = paused_seconds
         self.requests_at_once = requests_at_once
         self.rates = rates
         self._present = 0
@@ -196,18 +202,36 @@ class Door:
         """Try, wait to be woken, try again; `None` when the client went away meanwhile.
 
         The bell is there before the first look, so that nothing comes unnoticed in between. No
-        thread and no connection is held while waiting.
+        thread and no connection is held while waiting. For an experiment that is paused the wait is
+        longer, and the other one begins when it goes on.
+
+        Raises:
+            Paused: when it still is at the end.
         """
         loop = asyncio.get_running_loop()
+        paused_until = loop.time() + self.paused_seconds
         deadline = loop.time() + self.wait_seconds
         with self.listener.watch(_experiment_id(call) or 0) as watch:
-            while (left := deadline - loop.time()) > 0 and not self._closing:
-                reply = await self._run(route, call, accept_stale=False)
-                if reply is not None:
+            while True:
+                left = deadline - loop.time()
+                is_last = left <= 0 or self._closing
+                try:
+                    reply = await self._run(route, call, accept_stale=is_last)
+                    is_paused = False
+                except Paused:
+                    left = paused_until - loop.time()
+                    # Whoever waits for hours leaves half of the room to others.
+                    crowded = 2 * self._present > self.requests_at_once
+                    if left <= 0 or crowded or self._closing:
+                        raise
+                    reply, is_paused = None, True
+                if reply is not None or (is_last and not is_paused):
                     return reply
                 if not await _stays(request, watch, left):
                     return None
-        return await self._run(route, call, accept_stale=True)
+                if is_paused:
+                    deadline = loop.time() + self.wait_seconds
+                    call = replace(call, since=time.monotonic())
 
 
 async def _stays(request: Request, watch: Watch, seconds: float) -> bool:
@@ -316,6 +340,7 @@ def _act(
             return _replay(caller.kept, call)
         arguments = _arguments(session, principal, route, call)
         arguments["keyless"] = call.key is None
+        arguments["waited_seconds"] = time.monotonic() - call.since
         if route.waits:
             arguments["accept_stale"] = accept_stale
         wanted = {name: arguments[name] for name in route.arguments}

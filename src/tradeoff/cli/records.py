@@ -48,12 +48,17 @@ def show_queue(data_dir: DataDir = None, json: Json = False) -> None:
             for each in found.troubles
         ]
     queue = public(found.queue, "waiting", "running", "oldest_seconds", "workers")
-    workers = [public(each, "id", "last_seen", "jobs") for each in found.workers]
+    workers = [public(each, "id", "last_seen", "jobs", "device") for each in found.workers]
+    waits = None
+    if found.waits is not None:
+        waits = public(found.waits, "count", "median_seconds", "slow_seconds")
     if wants_json(json):
-        print_json({"queue": queue, "workers": workers, "failing": failing})
+        print_json({"queue": queue, "workers": workers, "waits": waits, "failing": failing})
         return
     print_table([queue], tuple(queue), json=False)
-    print_table(workers, ("id", "last_seen", "jobs"), json=False)
+    print_table(workers, ("id", "last_seen", "jobs", "device"), json=False)
+    if waits is not None:
+        print_table([waits], tuple(waits), json=False)
     print_table(
         failing, ("id", "client_id", "rung", "rung_until", "failures", "reason"), json=False
     )

@@ -12,6 +12,7 @@ TradeoffClientError
     ├── NotFound          404
     ├── Conflict          409
     ├── TooManyRequests   429
+    │   └── Paused               the experiment hands nothing out until somebody lets it go on
     └── ServerError       5xx
 """
 
@@ -93,6 +94,10 @@ class TooManyRequests(ApiError):
     """Too many requests; the client has waited and tried again, in vain."""
 
 
+class Paused(TooManyRequests):
+    """The experiment is paused; the client has waited and tried again, in vain."""
+
+
 class ServerError(ApiError):
     """The server failed; the client has waited and tried again, in vain."""
 
@@ -107,5 +112,7 @@ def from_response(status_code: int, body: Mapping[str, Any]) -> ApiError:
         409: Conflict,
         429: TooManyRequests,
     }
+    if status_code == 429 and body.get("reason") == "paused":
+        return Paused(status_code, str(body.get("message", "no message")), body)
     kind = kinds.get(status_code, ServerError if status_code >= 500 else ApiError)
     return kind(status_code, str(body.get("message", "no message")), body)

@@ -9,10 +9,13 @@ client.experiments(7).observations().create(...)       POST /v1/experiments/7/ob
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from tradeoff.client import plots
+from tradeoff.client.errors import Paused
 from tradeoff.client.objects import (
     BestAssignments,
     ClientInfo,
@@ -31,6 +34,10 @@ from tradeoff.client.suggestions import (
     Suggestions,
 )
 
+logger = logging.getLogger(__name__)
+
+#: Between the last time that an experiment was found paused, and a loop's next question.
+PAUSED_SECONDS = 5.0
 #: So many machine failures in a row end a loop: then it is this machine that is broken.
 MOST_TRANSIENT_IN_A_ROW = 5
 
@@ -253,6 +260,7 @@ class Experiment(View):
     suggestion_ttl_seconds: float | None
     engine: str
     early_stopping: dict[str, Any] | None
+    paused: bool
     metadata: dict[str, Any] | None
 
     def __init__(self, client: Connection, body: dict[str, Any]) -> None:
@@ -288,6 +296,9 @@ class Experiment(View):
                 has a suggestion open is given that one again, so that a restart goes on with it.
             lease_seconds: after so long without a call of its worker the suggestion lapses, and
                 its configuration may be suggested to others. `with suggestion:` renews it.
+
+        Raises:
+            Paused: when the experiment is, for as long as the client asks; a `loop` waits on.
 
         curl: `curl -u TOKEN: URL/v1/experiments/7/suggestions
             -d '{"worker_id": "node-3-gpu-1", "lease_seconds": 600}'`
@@ -399,7 +410,7 @@ class Experiment(View):
 
         Several programs can loop on one experiment: they share its budget, and go beyond it by
         what is still in training when it is spent. Configurations that failed count as well, and
-        trainings that a broken machine ended do not.
+        trainings that a broken machine ended do not. While the experiment is paused the loop waits.
 
         Args:
             worker_id: as in `suggest`. One for each process that trains, the same after a restart.
@@ -415,7 +426,13 @@ class Experiment(View):
         client = _as_worker(self._client, worker_id)
         in_a_row = 0
         while not self._is_spent(client):
-            suggestion = _ask(client, self.id, lease_seconds)
+            try:
+                suggestion = _ask(client, self.id, lease_seconds)
+            except Paused as told:
+                # It asked for as long as the client has patience; somebody may pause for days.
+                logger.warning("still waiting: %s", told.message)
+                time.sleep(PAUSED_SECONDS)
+                continue
             suggestion.transient = transient
             is_last = in_a_row + 1 >= MOST_TRANSIENT_IN_A_ROW
             suggestion.catch = _both(catch, () if is_last else transient)

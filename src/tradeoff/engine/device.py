@@ -39,6 +39,11 @@ def choose(wanted: str, *, rows: int, metrics: int) -> tuple[torch.device, str |
     return device, None
 
 
+def has_gpu() -> bool:
+    """Whether there is a CUDA device; the look takes nothing of it."""
+    return torch.cuda.is_available()
+
+
 def limit_threads(count: int) -> None:
     """Compute with so many threads of this process on the CPU.
 

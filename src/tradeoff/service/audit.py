@@ -101,6 +101,7 @@ def state_of(experiment: tables.Experiment) -> dict[str, Any]:
     return {
         "name": experiment.name,
         "state": experiment.state,
+        "paused": experiment.paused,
         "project": experiment.project,
         "metadata": experiment.metadata_,
         **_flat(experiment.spec),

@@ -13,7 +13,7 @@ from tradeoff.service.access import Principal
 from tradeoff.spec import changes as spec_changes
 from tradeoff.spec import differences
 from tradeoff.spec.experiment import ExperimentSpec
-from tradeoff.store import edits, experiments, queue, tables, training_runs
+from tradeoff.store import buffer, edits, experiments, queue, tables, training_runs
 from tradeoff.store.database import Session
 
 #: Points drawn to see whether the linear constraints leave room.
@@ -30,10 +30,12 @@ def create(
     metadata: dict[str, Any] | None,
     project: str | None = None,
     runs_only: bool = False,
+    paused: bool = False,
 ) -> tables.Experiment:
     """A new experiment, with its first suggestions ready.
 
-    With `runs_only` training runs report to it, and nobody else.
+    With `runs_only` training runs report to it, and nobody else; with `paused` nothing is handed
+    out before it goes on.
 
     Raises:
         BadInput: when no point of the space satisfies the linear constraints, or the client has
@@ -62,6 +64,7 @@ def create(
         # 31 bits are a seed for every generator there is.
         seed=secrets.randbits(31),
         created_by=principal.token_id,
+        paused=paused,
     )
     suggestions.fill_first_buffer(session, experiment)
     return experiment
@@ -95,8 +98,8 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
         session: to work with.
         experiment: to be changed.
         changes: any of `name`, `project`, `state`, `observation_budget` or `budget`,
-            `parallel_bandwidth`, `metadata`, `early_stopping`, `metrics` and `parameters`; the
-            last two as JSON objects, see `spec.changes`.
+            `parallel_bandwidth`, `metadata`, `paused`, `early_stopping`, `metrics` and
+            `parameters`; the last two as JSON objects, see `spec.changes`.
 
     Raises:
         BadInput: when something would change that cannot.
@@ -115,6 +118,8 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
         experiment.state = changes["state"]
     if "metadata" in changes:
         experiment.metadata_ = changes["metadata"]
+    goes_on = experiment.paused and not changes.get("paused", True)
+    experiment.paused = changes.get("paused", experiment.paused)
     before = experiment.spec
     experiment.spec = _changed_spec(experiment, changes)
     if experiment.spec != before:
@@ -129,6 +134,8 @@ def change(session: Session, experiment: tables.Experiment, changes: Mapping[str
     if (experiment.spec.parameters, experiment.spec.metrics) != (before.parameters, before.metrics):
         # A budget or a bandwidth makes no suggestion worse.
         _search_anew(session, experiment, before)
+    if goes_on:
+        _go_on(session, experiment)
 
 
 def _refuse_moving_runs(experiment: tables.Experiment, project: str | None) -> None:
@@ -176,6 +183,13 @@ def _search_anew(session: Session, experiment: tables.Experiment, before: Experi
         experiments.forget_model(session, experiment)
     experiment.revision += 1
     session.flush()
+    if suggestions.is_modelled(experiment):
+        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
+
+
+def _go_on(session: Session, experiment: tables.Experiment) -> None:
+    """Wake those who wait for an experiment that was paused, and have its model see the reports."""
+    buffer.notify_ready(session, experiment.id)
     if suggestions.is_modelled(experiment):
         queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
 

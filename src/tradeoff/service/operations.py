@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import tradeoff
 from tradeoff.errors import BadInput
 from tradeoff.service import access, audit, ladder, suggestions
+from tradeoff.service.served import Waits, read_waits_of_all
 from tradeoff.store import activity, experiments, migrations, queue, tables
 from tradeoff.store.database import Session
 from tradeoff.store.queue import QueueState, Worker, list_workers, read_state
@@ -31,6 +32,7 @@ class Operations:
         queue: depth and age of the queue.
         workers: those that were seen, the newest sign of life first.
         troubles: experiments whose model fails.
+        waits: how long one waited for suggestions; `None` when nobody asked within the hour.
     """
 
     version: str
@@ -38,6 +40,7 @@ class Operations:
     queue: QueueState
     workers: Sequence[Worker]
     troubles: Sequence[Trouble]
+    waits: Waits | None
 
 
 def read(session: Session, client_id: int | None) -> Operations:
@@ -51,6 +54,7 @@ def read(session: Session, client_id: int | None) -> Operations:
         queue=read_state(session),
         workers=list_workers(session),
         troubles=troubles,
+        waits=read_waits_of_all(session),
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tradeoff.engine import design
-from tradeoff.service import ladder, progress, stagnation, suggestions
+from tradeoff.service import ladder, progress, served, stagnation, suggestions
+from tradeoff.service.served import Waits
 from tradeoff.store import activity, awaited, findings, queue, tables
 from tradeoff.store.activity import Activity
 from tradeoff.store.database import Session
@@ -50,6 +51,7 @@ class Standing:
         transient: failures that say nothing about their configuration.
         budget: how many observations are planned; `None` when that is not said.
         model: what proposes.
+        waits: how long one waits for a suggestion; `None` when nobody asked yet.
         warnings: what should be known, the gravest first: a word of `WARNINGS`, and a name where
             the word is about something.
     """
@@ -60,10 +62,20 @@ class Standing:
     transient: int
     budget: int | None
     model: Model
+    waits: Waits | None
     warnings: tuple[tuple[str, str], ...]
 
 
-WARNINGS = ("archived", "failing", "no_worker", "constant", "exhausted", "stagnation", "budget")
+WARNINGS = (
+    "archived",
+    "paused",
+    "failing",
+    "no_worker",
+    "constant",
+    "exhausted",
+    "stagnation",
+    "budget",
+)
 
 
 def read(session: Session, experiment: tables.Experiment) -> Standing:
@@ -77,6 +89,7 @@ def read(session: Session, experiment: tables.Experiment) -> Standing:
         transient=experiment.transient_count,
         budget=experiment.spec.observation_budget,
         model=model,
+        waits=served.read_waits(session, experiment),
         warnings=tuple(_warnings(session, experiment, now, model)),
     )
 
@@ -103,6 +116,8 @@ def _warnings(
     if experiment.state != "active":
         yield "archived", ""
         return
+    if experiment.paused:
+        yield "paused", ""
     if now.state == "failing":
         yield "failing", ""
     if model.phase == "awaited" and not queue.read_state(session).workers:

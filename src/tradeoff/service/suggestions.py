@@ -13,6 +13,7 @@ from typing import Any
 
 from tradeoff import measures
 from tradeoff.engine import design
+from tradeoff.errors import Paused
 from tradeoff.service import audit, ladder, leases, queued_suggestions
 from tradeoff.service.access import require_active
 from tradeoff.spec import tasks
@@ -133,15 +134,26 @@ def serve(
 
     Raises:
         BadInput: when the experiment is deleted.
+        Paused: when it is paused, and the worker holds nothing yet.
     """
     require_active(experiment)
     held = leases.give_back(session, experiment, asker)
     if held is not None:
         return held
+    _require_going(experiment)
     served = _take(session, experiment, asker, accept_stale=accept_stale)
     if served is not None:
         _measure(experiment, served)
     return served
+
+
+def _require_going(experiment: tables.Experiment) -> None:
+    if experiment.paused:
+        raise Paused(
+            f"Experiment {experiment.id} is paused: it hands out no suggestion until it goes on. "
+            "Reports are taken meanwhile. Ask again, or let it go on: PUT /v1/experiments/"
+            f'{experiment.id} {{"paused": false}}, or in the dashboard.'
+        )
 
 
 def _measure(experiment: tables.Experiment, served: tables.Suggestion) -> None:

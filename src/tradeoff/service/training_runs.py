@@ -18,6 +18,7 @@ from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.store import experiments, tables, tags, training_runs
 from tradeoff.store.database import Session
+from tradeoff.store.opening import Asker
 
 MAX_BATCH = 10_000
 #: Of one run.
@@ -83,6 +84,7 @@ def create_in_experiment(
     sent: Mapping[str, Any],
     *,
     accept_stale: bool,
+    asker: Asker = suggestions.NOBODY,
 ) -> tables.TrainingRun | None:
     """A new run of an experiment, with its suggestion.
 
@@ -107,7 +109,7 @@ def create_in_experiment(
         if given:
             row["suggestion_id"] = _suggest_own(session, experiment, given)
         else:
-            drawn = suggestions.serve(session, experiment, accept_stale=accept_stale)
+            drawn = suggestions.serve(session, experiment, asker=asker, accept_stale=accept_stale)
             if drawn is None:
                 return None
             _take_on(row, drawn)

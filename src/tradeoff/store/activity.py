@@ -28,7 +28,7 @@ from tradeoff.store.database import Session
 from tradeoff.store.tables import HANDED_OUT, WAITING, Experiment, Observation, Suggestion
 
 #: In the order of showing.
-STATES = ("running", "waiting", "failing", "done")
+STATES = ("running", "waiting", "paused", "failing", "done")
 #: So many failures in a row, and nothing since, make an experiment one that fails.
 FAILING_AFTER = 5
 #: Something was reported so recently that more is to be expected.
@@ -57,12 +57,14 @@ class Activity:
 def state() -> ColumnElement[str]:
     """The state of an experiment, in a query of experiments.
 
-    `done`: the budget is used up. `failing`: the last reports were failures. `running`: something
-    is being worked on, or was reported within the hour. `waiting`: none of it.
+    `paused`: somebody paused it. `done`: the budget is used up. `failing`: the last reports were
+    failures. `running`: something is being worked on, or was reported within the hour. `waiting`:
+    none of it.
     """
     budget = type_coerce(Experiment.spec, JSONB)["observation_budget"].astext.cast(BigInteger)
     consumed = Experiment.observation_count - Experiment.transient_count
     return case(
+        (Experiment.paused, "paused"),
         (and_(budget.is_not(None), consumed >= budget), "done"),
         (_fails(), "failing"),
         (or_(_open_count() > 0, _last() > func.now() - RECENT), "running"),
@@ -200,6 +202,39 @@ def list_served(session: Session, experiment_id: int, *, limit: int) -> Sequence
         .limit(limit)
     )
     return session.execute(query).all()
+
+
+def list_waits(session: Session, experiment_id: int, *, limit: int) -> Sequence[float]:
+    """How many seconds those waited who were handed the last suggestions of an experiment."""
+    # ix_suggestions_listed, from its end
+    query = (
+        select(Suggestion.waited_seconds)
+        .where(
+            Suggestion.experiment_id == experiment_id,
+            Suggestion.state.in_(HANDED_OUT),
+            Suggestion.source != "user",
+        )
+        .order_by(Suggestion.id.desc())
+        .limit(limit)
+    )
+    return [each for each in session.scalars(query) if each is not None]
+
+
+def list_waits_of_all(session: Session, *, limit: int) -> Sequence[float]:
+    """The same of all experiments, within the hour; of the newest `limit` suggestions there are."""
+    # The primary key, from its end: what waits in the buffers is read along.
+    newest = (
+        select(Suggestion.waited_seconds, Suggestion.opened, Suggestion.source)
+        .order_by(Suggestion.id.desc())
+        .limit(limit)
+        .subquery()
+    )
+    query = select(newest.c.waited_seconds).where(
+        newest.c.opened > func.now() - RECENT,
+        newest.c.waited_seconds.is_not(None),
+        newest.c.source != "user",
+    )
+    return session.scalars(query).all()
 
 
 def list_last_values(session: Session, experiment_id: int, *, limit: int) -> Sequence[Any]:

@@ -40,6 +40,7 @@ def insert(
     project: str | None = None,
     runs_only: bool = False,
     created_by: int | None = None,
+    paused: bool = False,
 ) -> Experiment:
     """A new experiment without suggestions."""
     row = Experiment(
@@ -53,6 +54,7 @@ def insert(
         development=development,
         seed=seed,
         created_by=created_by,
+        paused=paused,
     )
     session.add(row)
     session.flush()

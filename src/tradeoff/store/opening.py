@@ -55,11 +55,13 @@ class Asker:
         metadata: the asker's own, kept with the suggestion.
         worker_id: who holds it, by a name that outlives the process.
         lease_seconds: how long the holder may be silent; `None` for as long as it likes.
+        waited_seconds: how long the asker has waited so far; `None` when that is not known.
     """
 
     metadata: dict[str, Any] | None = None
     worker_id: str | None = None
     lease_seconds: float | None = None
+    waited_seconds: float | None = None
 
     def parameters(self) -> dict[str, Any]:
         """By the names that `_of_asker` gives them."""
@@ -67,6 +69,7 @@ class Asker:
             "metadata": self.metadata,
             "worker_id": self.worker_id,
             "lease_seconds": self.lease_seconds,
+            "waited_seconds": self.waited_seconds,
         }
 
 
@@ -177,4 +180,5 @@ def _of_asker() -> dict[str, ColumnElement[Any]]:
         "lease_seconds": seconds,
         "lease_expires": leases.expiry(seconds),
         "opened": func.now(),
+        "waited_seconds": bindparam("waited_seconds", type_=Float),
     }

@@ -26,18 +26,23 @@ REFRESH = "refresh"
 ANALYSIS = "analysis"
 
 
-def build_worker_app(url: str) -> App:
+def build_worker_app(url: str, *, device: str | None = None) -> App:
     """The app that a worker runs jobs with, on a pool of its own.
 
     Args:
         url: libpq's form of the database's address.
+        device: what the worker computes on, for people. It is a setting of its connections, from
+            which the worker's row takes it.
     """
+    options = f"-c search_path={QUEUE_SCHEMA} -c timezone=UTC"
+    if device is not None:
+        options += f" -c tradeoff.device={_option(device)}"
     connector = PsycopgConnector(
         conninfo=url,
         min_size=1,
         max_size=4,
         kwargs={
-            "options": f"-c search_path={QUEUE_SCHEMA} -c timezone=UTC",
+            "options": options,
             "connect_timeout": 3,
             "keepalives_idle": 10,
             "keepalives_interval": 5,
@@ -46,6 +51,12 @@ def build_worker_app(url: str) -> App:
         },
     )
     return App(connector=connector)
+
+
+def _option(value: str) -> str:
+    """A value as it may stand in libpq's `options`: printable ASCII, with its blanks escaped."""
+    plain = "".join(c for c in value if c.isascii() and c.isprintable())
+    return plain.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
 def defer_refresh(session: Session, experiment_id: int, *, client_id: int) -> None:
@@ -188,11 +199,13 @@ class Worker:
         id: of the worker.
         last_seen: its last heartbeat; one comes every ten seconds.
         jobs: that it is at work on.
+        device: what it computes on; `None` of a worker of an earlier release.
     """
 
     id: int
     last_seen: datetime.datetime
     jobs: int
+    device: str | None
 
 
 def list_workers(session: Session) -> list[Worker]:
@@ -200,7 +213,7 @@ def list_workers(session: Session) -> list[Worker]:
     rows = session.execute(
         text(
             f"""
-            select worker.id, worker.last_heartbeat,
+            select worker.id, worker.last_heartbeat, worker.device,
                    (select count(*) from {QUEUE_SCHEMA}.procrastinate_jobs job
                     where job.worker_id = worker.id and job.status = 'doing') as jobs
             from {QUEUE_SCHEMA}.procrastinate_workers worker
@@ -209,7 +222,7 @@ def list_workers(session: Session) -> list[Worker]:
             """
         )
     )
-    return [Worker(row.id, row.last_heartbeat, row.jobs) for row in rows]
+    return [Worker(row.id, row.last_heartbeat, row.jobs, row.device) for row in rows]
 
 
 #: Only one process sweeps at a time; the number itself means nothing.

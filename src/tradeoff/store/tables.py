@@ -331,6 +331,8 @@ class Experiment(Base):
     #: Refreshes that failed on this rung, and when the first of them did.
     refresh_failures: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
     refresh_failing_since: Mapped[datetime.datetime | None]
+    #: Nothing new is handed out, and nothing computed, until it goes on.
+    paused: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
 
 
 #: The states of a suggestion that was handed out; the condition of ix_suggestions_listed.
@@ -423,6 +425,8 @@ class Suggestion(Base):
     attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
     #: The training was told to stop early, so its last values are not what it would have reached.
     stopped: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    #: How long whoever asked for it waited; unknown of those from before this column.
+    waited_seconds: Mapped[float | None]
 
 
 class TrainingRun(Base):

@@ -28,7 +28,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            number=number, exact=exact, ago=ago, moment=moment, duration=duration
+            number=number, exact=exact, ago=ago, moment=moment, duration=duration, wait=wait
         )
         self._environment.globals.update(asset=assets.path, version=tradeoff.__version__)
 
@@ -74,6 +74,11 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def wait(seconds: float) -> str:
+    """How long somebody waited, in milliseconds up to ten seconds."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 9.9995 else duration(seconds)
 
 
 def moment(then: datetime.datetime) -> str:

@@ -90,8 +90,8 @@ class Refresher:
         serve nobody any more.
 
         Returns:
-            Whether the buffer was replaced. It is not when the experiment is gone, needs no model
-            yet or bears none, or when a newer refresh has begun meanwhile.
+            Whether the buffer was replaced. It is not when the experiment is gone or paused,
+            needs no model yet or bears none, or when a newer refresh has begun meanwhile.
 
         Raises:
             EngineFailed: when the engine cannot answer. The failure is counted, see
@@ -130,6 +130,8 @@ class Refresher:
             except NotFound:
                 return None
             if experiment.state != "active" or not suggestions.is_modelled(experiment):
+                return None
+            if experiment.paused:  # going on asks for another
                 return None
             if suggestions.is_initial(experiment):
                 return None

@@ -14,7 +14,7 @@ from tradeoff.service import quotas
 from tradeoff.service.upkeep import Upkeep
 from tradeoff.store import queue
 from tradeoff.store.database import Database
-from tradeoff.worker import tasks
+from tradeoff.worker import machine, tasks
 from tradeoff.worker.compute import EngineProcess
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ async def _work(database: Database, engine: EngineProcess, settings: Settings) -
     try:
         while True:
             # Its connections are gone once it was closed.
-            app = queue.build_worker_app(database.url)
+            app = queue.build_worker_app(database.url, device=machine.describe(settings.device))
             tasks.register(app, database, engine, settings)
             try:
                 async with app.open_async():

@@ -22,8 +22,8 @@ from tests.wire.conformance.bodies import (
 
 #: What Tradeoff tells beyond SigOpt (section 11).
 OURS = {
-    "experiment": {"suggestion_ttl_seconds", "early_stopping", "engine"},
-    "aiexperiment": {"suggestion_ttl_seconds", "early_stopping", "engine"},
+    "experiment": {"suggestion_ttl_seconds", "early_stopping", "engine", "paused"},
+    "aiexperiment": {"suggestion_ttl_seconds", "early_stopping", "engine", "paused"},
     "suggestion": {
         "source",
         "observations_seen",

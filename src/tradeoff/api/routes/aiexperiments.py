@@ -40,6 +40,7 @@ def create(
         metadata=body.metadata,
         project=project.slug,
         runs_only=True,
+        paused=body.paused,
     )
     return _render(session, row)
 

@@ -40,6 +40,7 @@ def create(session: Session, principal: Principal, body: ExperimentCreate) -> Ex
         metadata=body.metadata,
         project=body.project,
         runs_only=body.runs_only,
+        paused=body.paused,
     )
     return _render(session, row)
 

@@ -27,6 +27,7 @@ def create(
     experiment: tables.Experiment,
     body: SuggestionCreate,
     accept_stale: bool,
+    waited_seconds: float,
 ) -> Suggestion | None:
     """Ask what to try next.
 
@@ -39,7 +40,7 @@ def create(
     `lease_seconds` the suggestion is waited for so long after the last call with the header
     `Worker-Id`; then its configuration may be suggested anew, and a late report is still taken.
     """
-    asker = Asker(body.metadata, body.worker_id, body.lease_seconds)
+    asker = Asker(body.metadata, body.worker_id, body.lease_seconds, waited_seconds)
     if body.assignments is not None:
         row = suggestions.add(session, experiment, body.assignments, task=body.task, asker=asker)
         return render.suggestion(row, experiment.spec)

@@ -27,6 +27,7 @@ from tradeoff.service import progress, training_runs
 from tradeoff.store import run_fields, tables
 from tradeoff.store import training_runs as stored
 from tradeoff.store.database import Session
+from tradeoff.store.opening import Asker
 
 
 def create(
@@ -55,6 +56,7 @@ def create_in_experiment(
     aiexperiment: tables.Experiment,
     body: TrainingRunCreate,
     accept_stale: bool,
+    waited_seconds: float,
 ) -> TrainingRun | None:
     """Create a training run of an AIExperiment.
 
@@ -62,7 +64,11 @@ def create_in_experiment(
     assignments of your own for the experiment's parameters nothing is drawn.
     """
     row = training_runs.create_in_experiment(
-        session, aiexperiment, body.sent(), accept_stale=accept_stale
+        session,
+        aiexperiment,
+        body.sent(),
+        accept_stale=accept_stale,
+        asker=Asker(waited_seconds=waited_seconds),
     )
     return None if row is None else render.training_run(row)
 

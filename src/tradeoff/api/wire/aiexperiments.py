@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from tradeoff.api.wire.base import Metadata
+from tradeoff.api.wire.base import Flag, Metadata
 from tradeoff.api.wire.experiments import (
     Changes,
     ExperimentOfEitherKind,
@@ -57,6 +57,8 @@ class AIExperimentCreate(ExperimentSpec):
     """How many training runs are planned; not enforced."""
     tasks: Annotated[None, BeforeValidator(_refuse_tasks)] = None
     """AIExperiments have none."""
+    paused: Flag = False
+    """`true` hands out no suggestion before it is changed to `false`."""
     metadata: Metadata | None = None
     """Your own notes: up to 100 keys, each with a number or a string of up to 500 characters."""
 

@@ -89,6 +89,8 @@ class ExperimentCreate(ExperimentSpec):
     `observation_budget`."""
     runs_only: Flag = False
     """`true` makes an AIExperiment, which needs a `project` and has a `budget`."""
+    paused: Flag = False
+    """`true` hands out no suggestion before it is changed to `false`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -170,6 +172,8 @@ class Changes(Request):
     """When trainings are told to stop, replaced as a whole; `null` stops none."""
     metadata: Metadata | None = None
     """Your own notes, replaced as a whole; `null` clears them."""
+    paused: Flag = False
+    """`true` hands out no suggestion, computes none and takes every report until it is `false`."""
     metrics: tuple[MetricUpdate, ...] = ()
     """All the metrics, with new thresholds; nothing else about a metric can change."""
     parameters: tuple[dict[str, Any], ...] = ()
@@ -427,6 +431,8 @@ class ExperimentOfEitherKind(Answer):
     """What makes the suggestions: Tradeoff's engine, or BoTorch's stock loop."""
     early_stopping: EarlyStopping | None
     """When trainings that report checkpoints are told to stop; `null` stops none."""
+    paused: bool
+    """Whether no suggestion is handed out until somebody lets it go on."""
     metadata: dict[str, str | int | float] | None
 
 

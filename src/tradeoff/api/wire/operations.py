@@ -34,6 +34,8 @@ class Worker(Answer):
     """Its last sign of life, in Unix seconds; one comes every few seconds."""
     running: int
     """Computations that it is at."""
+    device: str | None
+    """What it computes on; `null` of a worker of an earlier release."""
 
 
 class FailingExperiment(Answer):
@@ -51,6 +53,17 @@ class FailingExperiment(Answer):
     """The same in words."""
 
 
+class Waits(Answer):
+    """How long one waited for suggestions within the last hour, in all experiments."""
+
+    count: int
+    """How many suggestions that is told of, the last of them."""
+    median_seconds: float
+    """Half of them came sooner."""
+    slow_seconds: float
+    """Nineteen of twenty came sooner."""
+
+
 class Operations(Answer):
     """How the installation does."""
 
@@ -63,5 +76,7 @@ class Operations(Answer):
     """What waits and what is being computed."""
     workers: list[Worker]
     """Those that were seen within the last ten minutes."""
+    waits: Waits | None
+    """How long one waits for suggestions; `null` when nobody asked within the hour."""
     failing: list[FailingExperiment]
     """Experiments of your own client whose model fails, the newest first, 50 at most."""

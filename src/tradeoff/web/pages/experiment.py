@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tradeoff.service import standing
+from tradeoff.service import experiments, standing
 from tradeoff.store import accounts, activity, tags
 from tradeoff.web.routing import Answer, Data, Redirect
 from tradeoff.web.visit import Visit
+
+#: Pages with the header, beside the first.
+TABS = ("observations", "suggestions", "settings", "share")
 
 
 def frame(visit: Visit, tab: str) -> dict[str, Any]:
@@ -68,6 +71,22 @@ def _curl(visit: Visit) -> str:
 def admit(visit: Visit) -> Answer:
     """Say that the experiment may be seen."""
     return Data(b"", "text/plain", status=204)
+
+
+def pause(visit: Visit) -> Answer:
+    """Hand out nothing from now on."""
+    return _set_paused(visit, True)
+
+
+def resume(visit: Visit) -> Answer:
+    """Let it go on."""
+    return _set_paused(visit, False)
+
+
+def _set_paused(visit: Visit, paused: bool) -> Answer:
+    experiments.change(visit.session, visit.experiment, {"paused": paused})
+    tab = visit.form.text("tab")
+    return Redirect(f"/experiment/{visit.experiment.id}" + (f"/{tab}" if tab in TABS else ""))
 
 
 def show_of_runs(visit: Visit) -> Answer:

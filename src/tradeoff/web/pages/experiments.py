@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -145,15 +145,32 @@ def _names(visit: Visit, rows: Sequence[tables.Experiment]) -> dict[str, Any]:
 def archive(visit: Visit) -> Answer:
     """Put experiments away, or with `restore` bring them back."""
     restores = visit.form.has("restore")
-    for text in visit.form.texts("experiment"):
-        try:
-            number = int(text) if text.isdigit() and len(text) < 19 else 0
-            row = access.get_experiment(visit.session, visit.who, number, write=True)
-        except NotAllowed:
-            raise NotFound(f"There is no experiment {text[:20]}") from None
+    for row in _chosen(visit):
         if restores:
             experiments.change(visit.session, row, {"state": "active"})
         else:
             experiments.delete(visit.session, row)
-    back = Choice.read(visit.form)
-    return Redirect(back.address())
+    return Redirect(Choice.read(visit.form).address())
+
+
+def pause(visit: Visit) -> Answer:
+    """Pause experiments, or with `resume` let them go on."""
+    paused = not visit.form.has("resume")
+    for row in _chosen(visit):
+        if row.paused != paused:
+            experiments.change(visit.session, row, {"paused": paused})
+    return Redirect(Choice.read(visit.form).address())
+
+
+def _chosen(visit: Visit) -> Iterator[tables.Experiment]:
+    """The experiments that were ticked.
+
+    Raises:
+        NotFound: when there is no such experiment for who is here.
+    """
+    for text in visit.form.texts("experiment"):
+        try:
+            number = int(text) if text.isdigit() and len(text) < 19 else 0
+            yield access.get_experiment(visit.session, visit.who, number, write=True)
+        except NotAllowed:
+            raise NotFound(f"There is no experiment {text[:20]}") from None
