@@ -90,10 +90,13 @@ def test_the_staircase_goes_along_the_edge_of_what_is_dominated() -> None:
 def test_thresholds_and_reference_are_drawn_and_named() -> None:
     figure = two_metrics()
 
-    (line,) = figure["layout"]["shapes"]
+    line, other = figure["layout"]["shapes"]
     assert line["name"] == "threshold:accuracy"
     assert (line["x0"], line["x1"]) == (0.5, 0.5)
     assert line["label"]["text"] == "accuracy ≥ 0.5"
+    # Without a threshold stands the reference point, to be dragged.
+    assert (other["name"], other["y0"], other["y1"]) == ("reference:ms", 8.3, 8.3)
+    assert other["label"]["text"] == "ms reference 8.3"
     (reference,) = traces(figure, "reference")
     assert (reference["x"], reference["y"]) == ([0.5], [8.3])
 

@@ -244,26 +244,59 @@ def test_a_threshold_is_typed_tried_and_saved(page: Page, base_url: str, api: Ca
     assert sorted(traces(plot, "efficient")[0]["customdata"]) == sorted(before)
 
 
-def test_a_threshold_is_dragged(page: Page, base_url: str, api: Caller) -> None:
-    experiment = fill(api, metrics=[{"name": "gain", "threshold": 0.2}, METRICS[1]])
-    plot = show(page, base_url, experiment)
+def drag_line(page: Page, plot: Locator, name: str, goal: float) -> None:
+    """Move a line across the figure, which lies at some height, to another one."""
     plot.scroll_into_view_if_needed()
     at = plot.evaluate(
-        """(element) => { const { xaxis, yaxis } = element._fullLayout;
+        """(element, [name, goal]) => { const { xaxis, yaxis } = element._fullLayout;
              const box = element.getBoundingClientRect();
              const y = (value) => box.top + yaxis._offset + yaxis.d2p(value);
-             return { x: box.left + xaxis._offset + 120, from: y(0.2), to: y(0.6) }; }"""
+             const line = element.layout.shapes.find((shape) => shape.name === name);
+             return { x: box.left + xaxis._offset + 120, from: y(line.y0), to: y(goal) }; }""",
+        [name, goal],
     )
-
     page.mouse.move(at["x"], at["from"])
     page.mouse.down()
     page.mouse.move(at["x"], (at["from"] + at["to"]) / 2, steps=4)
     page.mouse.move(at["x"], at["to"], steps=4)
     page.mouse.up()
 
+
+def lines_of(plot: Locator) -> list[str]:
+    found = plot.evaluate("(element) => element.layout.shapes.map((shape) => shape.name)")
+    assert isinstance(found, list)
+    return found
+
+
+def test_a_threshold_is_dragged(page: Page, base_url: str, api: Caller) -> None:
+    experiment = fill(api, metrics=[{"name": "gain", "threshold": 0.2}, METRICS[1]])
+    plot = show(page, base_url, experiment)
+
+    drag_line(page, plot, "threshold:gain", 0.6)
+
     expect(page.locator("#preview")).to_contain_text("configurations remain")
     threshold = page.get_by_label("gain at least")
     settles(page, lambda: float(threshold.input_value()), pytest.approx(0.6, abs=0.02))
+
+
+def test_the_reference_point_becomes_a_threshold_when_it_is_dragged(
+    page: Page, base_url: str, api: Caller
+) -> None:
+    experiment = fill(api)
+    plot = show(page, base_url, experiment)
+    assert lines_of(plot) == ["reference:cost", "reference:gain"]
+
+    drag_line(page, plot, "reference:gain", 0.6)
+
+    expect(page.locator("#preview")).to_have_text(
+        re.compile(r"With these thresholds \d+ of 24 configurations remain")
+    )
+    settles(page, lambda: lines_of(plot), ["reference:cost", "threshold:gain"])
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#preview")).to_contain_text("Saved")
+    cost, gain = ok(api.get(f"/v1/experiments/{experiment['id']}"))["metrics"]
+    assert cost["threshold"] is None
+    assert gain["threshold"] == pytest.approx(0.6, abs=0.02)
 
 
 def test_the_past_is_replayed(page: Page, base_url: str, api: Caller) -> None:

@@ -21,6 +21,7 @@ from tradeoff.web.charts.parts import (
     axis_of,
     layout_of,
     numbers,
+    reference_line,
     rounded,
     threshold_line,
 )
@@ -71,7 +72,11 @@ def frontier(
         yaxis={**axis_of(second, y in logs), "domain": [STRIP + 0.02, 1]},
         xaxis2={"range": [0, n + 1], "visible": False, "anchor": "y2", "fixedrange": True},
         yaxis2={"domain": [0, STRIP], "visible": False, "range": [0, 1], "fixedrange": True},
-        shapes=[*_thresholds(first, "x"), *_thresholds(second, "y")],
+        shapes=[
+            line
+            for metric, side in ((first, "x"), (second, "y"))
+            for line in _lines(metric, side, reference if len(optimized) > 1 else {}, logs)
+        ],
         # Whoever zoomed in stays there until he looks at something else.
         uirevision=f"{x}|{y}|{x in logs}|{y in logs}",
     )
@@ -202,5 +207,13 @@ def _marker_of_reference(x: float, y: float) -> dict[str, Any]:
     }
 
 
-def _thresholds(metric: Metric, side: str) -> list[dict[str, Any]]:
-    return [] if metric.threshold is None else [threshold_line(metric, side, "")]
+def _lines(
+    metric: Metric, side: str, reference: Mapping[str, float], logs: Collection[str]
+) -> list[dict[str, Any]]:
+    """The threshold of a metric; without one the reference point, where that can become one."""
+    if metric.threshold is not None:
+        return [threshold_line(metric, side, "")]
+    at = reference.get(metric.key)
+    if at is None or (metric.key in logs and at <= 0):
+        return []
+    return [reference_line(metric, side, at)]

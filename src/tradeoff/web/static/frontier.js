@@ -125,16 +125,28 @@ async function redrawJudged() {
 async function drawThresholds(thresholds) {
   const { x, y, metrics } = frontier.body;
   const shapes = [["x", x], ["y", y]].flatMap(([side, key]) => {
-    const at = thresholds[key];
-    if (at === null || at === undefined) return [];
+    const isReference = typeof thresholds[key] !== "number";
+    const at = isReference ? referenceOf(key) : thresholds[key];
+    if (at === null) return [];
     const relation = metrics.find((metric) => metric.key === key).sign > 0 ? "≥" : "≤";
+    const stroke = colour(isReference ? "--muted" : "--series-3");
     const ends = side === "x" ? { xref: "x", yref: "y domain", x0: at, x1: at, y0: 0, y1: 1 } : { xref: "x domain", yref: "y", x0: 0, x1: 1, y0: at, y1: at };
     return [{
-      type: "line", name: `threshold:${key}`, ...ends, line: { color: colour("--series-3"), width: 2, dash: "dash" },
-      label: { text: `${escaped(key)} ${relation} ${shortly(at)}`, textposition: "end", textangle: 0, xanchor: side === "x" ? "left" : "right", yanchor: side === "x" ? "top" : "bottom", font: { color: colour("--series-3"), size: 12 } },
+      type: "line", name: `${isReference ? "reference" : "threshold"}:${key}`, ...ends, line: { color: stroke, width: 2, dash: isReference ? "dot" : "dash" },
+      label: { text: `${escaped(key)} ${isReference ? "reference" : relation} ${shortly(at)}`, textposition: "end", textangle: 0, xanchor: side === "x" ? "left" : "right", yanchor: side === "x" ? "top" : "bottom", font: { color: stroke, size: 12 } },
     }];
   });
   await Plotly.relayout(frontier.element, { shapes });
+}
+
+/** Where the line of the reference point stands in a metric without a threshold, if moving it can make one. */
+function referenceOf(key) {
+  const { metrics, reference } = frontier.body;
+  const isSeveral = metrics.filter(({ strategy }) => strategy === "optimize").length > 1;
+  const at = reference[key];
+  // A threshold that is saved, and only cleared for a try, was the reference until now.
+  if (!isSeveral || at === undefined || typeof savedThresholds()[key] === "number" || (view.log.has(key) && at <= 0)) return null;
+  return at;
 }
 
 /** As plotly.js wants texts: it takes a little HTML in them. */
@@ -188,7 +200,7 @@ function dragged(event) {
   const moved = Object.keys(event).map((key) => /^shapes\[(\d+)\]\.([xy])0$/.exec(key)).filter(Boolean);
   if (!moved.length) return;
   const shape = frontier.element.layout.shapes[Number(moved[0][1])];
-  const key = shape?.name?.replace(/^threshold:/, "");
+  const key = shape?.name?.replace(/^(threshold|reference):/, "");
   if (!key || !(key in savedThresholds())) return;
   const side = shape.xref === "x" ? "x" : "y";
   tryThresholds({ [key]: Number(Number(shape[`${side}0`]).toPrecision(5)) });
