@@ -96,7 +96,7 @@ def test_thresholds_and_reference_are_drawn_and_named() -> None:
     assert line["label"]["text"] == "accuracy ≥ 0.5"
     # Without a threshold stands the reference point, to be dragged.
     assert (other["name"], other["y0"], other["y1"]) == ("reference:ms", 8.3, 8.3)
-    assert other["label"]["text"] == "ms reference 8.3"
+    assert other["label"]["text"] == "reference 8.3"
     (reference,) = traces(figure, "reference")
     assert (reference["x"], reference["y"]) == ([0.5], [8.3])
 

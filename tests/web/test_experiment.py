@@ -13,6 +13,9 @@ import pytest
 from tests.api.caller import Caller, ok, path_of
 from tests.web.visitor import Visitor
 from tradeoff import Client
+from tradeoff.store import buffer, insights
+from tradeoff.store.database import Database
+from tradeoff.store.drafts import Draft
 
 
 def page_of(experiment: dict[str, str]) -> str:
@@ -45,13 +48,23 @@ def test_how_long_asking_takes_is_said(api: Caller, visitor: Visitor) -> None:
     assert re.search(r"asking takes \d+ ms", visitor.text(page))
 
 
-def test_what_proposes_is_said(api: Caller, visitor: Visitor) -> None:
+def test_what_proposes_is_said(api: Caller, visitor: Visitor, shared: Database) -> None:
     drawn = api.single(type="random")
     awaited = api.single()
     for number in range(5):
         api.observe(path_of(awaited), assignments={"x": number / 10}, value=number)
 
+    modelled = api.single()
+    for number in range(5):
+        api.observe(path_of(modelled), assignments={"x": number / 10}, value=number)
+    with shared.transaction() as session:
+        draft = Draft({"x": 0.7}, "model", {"device": "GPU"})
+        key = int(modelled["id"])
+        buffer.put_ready(session, key, [draft], revision=5, observations_seen=5)
+
     assert "no model proposes here" in visitor.text(page_of(drawn))
+    answered = "The model knows 5 observations, computed on a GPU just now"
+    assert answered in visitor.text(page_of(modelled))
     shown = visitor.text(page_of(awaited))
     assert "The model has not answered yet" in shown
     assert "No worker is running" in shown
@@ -78,6 +91,31 @@ def test_warnings_are_plain_words(api: Caller, visitor: Visitor) -> None:
     assert "Nearly every configuration" in visitor.text(page_of(small))
     assert "This experiment is archived" in archived
     assert "all the same" not in archived
+
+
+def test_a_model_that_predicts_nothing_is_warned_of(
+    api: Caller, visitor: Visitor, shared: Database
+) -> None:
+    experiment = api.experiment()
+    parameters = [each["name"] for each in experiment["parameters"]]
+    judged = {"observations": 15, "coverage": 0.9}
+    with shared.transaction() as session:
+        insights.put(
+            session,
+            int(experiment["id"]),
+            observations=15,
+            importances={"accuracy": dict.fromkeys(parameters, 1 / 3)},
+            failure=None,
+            calibrations={
+                "accuracy": {**judged, "explained": -0.2},
+                "ms": {**judged, "explained": 0.9},
+            },
+        )
+
+    shown = visitor.text(page_of(experiment))
+
+    assert "The model of accuracy predicts no better than the mean" in shown
+    assert "The model of ms" not in shown
 
 
 def test_the_budget_that_is_used_up_is_said(api: Caller, visitor: Visitor) -> None:

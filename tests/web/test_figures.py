@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,26 @@ def test_brushed_lines_come_to_the_front(api: Caller, visitor: Visitor) -> None:
     path = f"/experiment/{experiment['id']}/figures/parallel?ranges="
     for bad in ("x", "[[1]]", '[["nothing",0,1]]', "[" * 5000):
         assert visitor.get(path + bad).status_code == 400
+
+
+def test_what_is_brushed_is_a_filter_of_the_table(api: Caller, visitor: Visitor) -> None:
+    experiment = made(api, TWO)
+    rows = [row(k / 10, "ab"[k % 2], gain=float(k), cost=float(k)) for k in range(6)]
+    report(api, experiment, rows)
+    ranges = '?ranges=[["x",0.15,0.45],["kind",-0.2,0.3],["gain",1,9.5]]'
+
+    body = fetch(visitor, experiment, "parallel", ranges)
+
+    assert body["filter"] == (
+        "parameter.`x` >= 0.15 and parameter.`x` <= 0.45 and (parameter.`kind` = 'a') "
+        "and metric.`gain` >= 1.0 and metric.`gain` <= 9.5"
+    )
+    page = visitor.page(f"/experiment/{experiment['id']}/observations", filter=body["filter"])
+    found = re.findall(r'name="observation" value="(\d+)"', page)
+    assert len(found) == 2
+    assert {int(each) for each in found} == set(body["chosen"])
+    nothing = fetch(visitor, experiment, "parallel", '?ranges=[["kind",0.3,0.6]]')
+    assert (nothing["chosen"], nothing["filter"]) == ([], None)
 
 
 def test_the_failures_are_told_in_words(api: Caller, visitor: Visitor) -> None:

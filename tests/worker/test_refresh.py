@@ -81,6 +81,7 @@ def test_a_refresh_fills_the_buffer_with_the_models_suggestions(
         assert served.observations_seen == 8
         assert served.explanation is not None
         assert served.explanation["seed"] == experiment.seed
+        assert served.explanation["device"] == "CPU"
         assert experiment.engine_state is not None
 
 

@@ -25,6 +25,8 @@ from tradeoff.store.database import Session
 SUCCESSES_PER_PARAMETER = 5
 #: The models are asked again when there are this many times the observations of the last time.
 GROWTH = 1.1
+#: A model that explains no more than this share is no better than the mean.
+NOT_PREDICTIVE = 0.05
 #: Trees take so many of the newest observations at most, fewer with many metrics.
 MOST_ROWS, LEAST_ROWS, MOST_VALUES = 512, 64, 2_048
 

@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from tradeoff.errors import BadInput
 from tradeoff.service import parallel
+from tradeoff.service.parallel import Axis
 from tradeoff.service.points import Points
+from tradeoff.spec import filters
 from tradeoff.spec.experiment import ExperimentSpec
 
 
@@ -27,6 +29,33 @@ class Range:
     name: str
     low: float
     high: float
+
+
+def as_filter(points: Points, spec: ExperimentSpec, ranges: Sequence[Range]) -> str | None:
+    """The same in the words of `spec.filters`; `None` where there are none for it."""
+    axes = {axis.name: axis for axis in parallel.lines(points, spec, most=1).axes}
+    parts = [_condition(axes[each.name], each) for each in ranges]
+    text = " and ".join(part for part in parts if part)
+    if not parts or None in parts:
+        return None
+    try:
+        filters.parse(text, spec)
+    except BadInput:
+        return None  # too long, or of a name with a backquote in it
+    return text
+
+
+def _condition(axis: Axis, within: Range) -> str | None:
+    """What one range says."""
+    kind = "metric" if axis.kind == "metric" else "parameter"
+    name = f"{kind}.`{axis.name or 'value'}`"
+    if not axis.levels:
+        return f"{name} >= {within.low!r} and {name} <= {within.high!r}"
+    levels = [level for k, level in enumerate(axis.levels) if within.low <= k <= within.high]
+    quoted = [f"'{level}'" if "'" not in level else f'"{level}"' for level in levels]
+    if not levels or any("'" in level and '"' in level for level in levels):
+        return None
+    return "(" + " or ".join(f"{name} = {each}" for each in quoted) + ")"
 
 
 def chosen(points: Points, spec: ExperimentSpec, ranges: Sequence[Range]) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tradeoff.engine import design
-from tradeoff.service import ladder, progress, served, stagnation, suggestions
+from tradeoff.service import insights, ladder, progress, served, stagnation, suggestions
 from tradeoff.service.served import Waits
 from tradeoff.store import activity, awaited, findings, queue, tables
 from tradeoff.store.activity import Activity
@@ -30,6 +30,7 @@ class Model:
         missing: successes until the model takes over, in phase `design`.
         seen: observations that the model knew.
         computed: when it answered last.
+        device: on what, `CPU` or `GPU`; `None` when that was not told.
         reason: why less than everything is attempted; `None` when it is not so.
     """
 
@@ -37,6 +38,7 @@ class Model:
     missing: int = 0
     seen: int = 0
     computed: datetime.datetime | None = None
+    device: str | None = None
     reason: str | None = None
 
 
@@ -72,6 +74,7 @@ WARNINGS = (
     "failing",
     "no_worker",
     "constant",
+    "unpredictive",
     "exhausted",
     "stagnation",
     "budget",
@@ -107,7 +110,13 @@ def _model(session: Session, experiment: tables.Experiment) -> Model:
     newest = activity.find_modelled(session, experiment.id)
     if newest is None:
         return Model("awaited", reason=reason)
-    return Model("modelled", seen=newest.observations_seen, computed=newest.computed, reason=reason)
+    return Model(
+        "modelled",
+        seen=newest.observations_seen,
+        computed=newest.computed,
+        device=newest.device,
+        reason=reason,
+    )
 
 
 def _warnings(
@@ -124,6 +133,8 @@ def _warnings(
         yield "no_worker", ""
     for name in _constant_metrics(session, experiment):
         yield "constant", name
+    for name in _unpredictive_metrics(session, experiment):
+        yield "unpredictive", name
     if _is_nearly_used_up(session, experiment):
         yield "exhausted", ""
     if _stagnates(session, experiment):
@@ -152,6 +163,15 @@ def _constant_metrics(session: Session, experiment: tables.Experiment) -> Iterat
         return
     for metric in experiment.spec.optimized_metrics:
         if len({row[metric.key]["value"] for row in values if metric.key in row}) == 1:
+            yield metric.key or "value"
+
+
+def _unpredictive_metrics(session: Session, experiment: tables.Experiment) -> Iterator[str]:
+    """The optimized metrics whose model was no better than the mean when it was last judged."""
+    known = insights.find(session, experiment)
+    for metric in experiment.spec.optimized_metrics:
+        found = None if known is None else known.calibrations.get(metric.key)
+        if found is not None and found.explained <= insights.NOT_PREDICTIVE:
             yield metric.key or "value"
 
 

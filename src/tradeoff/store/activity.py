@@ -160,10 +160,12 @@ class Modelled:
     Attributes:
         computed: when.
         observations_seen: by the model.
+        device: that computed it, `CPU` or `GPU`; `None` when that was not told.
     """
 
     computed: datetime.datetime
     observations_seen: int
+    device: str | None
 
 
 def find_modelled(session: Session, experiment_id: int) -> Modelled | None:
@@ -171,7 +173,11 @@ def find_modelled(session: Session, experiment_id: int) -> Modelled | None:
     # ix_suggestions_ready, then ix_suggestions_listed from its end
     for states in (WAITING, HANDED_OUT):
         query = (
-            select(Suggestion.computed, Suggestion.observations_seen)
+            select(
+                Suggestion.computed,
+                Suggestion.observations_seen,
+                type_coerce(Suggestion.explanation, JSONB)["device"].astext,
+            )
             .where(
                 Suggestion.experiment_id == experiment_id,
                 Suggestion.state.in_(states),
@@ -182,7 +188,7 @@ def find_modelled(session: Session, experiment_id: int) -> Modelled | None:
         )
         row = session.execute(query).first()
         if row is not None:
-            return Modelled(row[0], row[1])
+            return Modelled(row[0], row[1], row[2])
     return None
 
 

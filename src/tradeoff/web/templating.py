@@ -77,8 +77,10 @@ def duration(seconds: float) -> str:
 
 
 def wait(seconds: float) -> str:
-    """How long somebody waited, in milliseconds up to ten seconds."""
-    return f"{1000 * seconds:.0f} ms" if seconds < 9.9995 else duration(seconds)
+    """How long somebody waited: two digits that matter, or more of milliseconds."""
+    if seconds < 0.9995:
+        return f"{1000 * seconds:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 9.95 else duration(seconds)
 
 
 def moment(then: datetime.datetime) -> str:

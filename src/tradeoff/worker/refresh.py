@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from tradeoff import __version__, measures, traces
 from tradeoff.engine import state as engine_state
@@ -36,6 +37,10 @@ GPU_LIMIT_SECONDS = 60.0
 #: When the best suggestion took longer than this the rest is computed in one go: what every
 #: question costs by itself weighs more then, and a loop does not wait that long for the model.
 SLOW_SECONDS = 1.0
+
+
+#: What computed an answer.
+Where = Literal["CPU", "GPU"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +180,11 @@ class Refresher:
         while kept and wanted and question.q > 0:
             size = min(size, question.q)
             with traces.span("engine", suggestions=size, observations=seen, rung=task.rung):
-                answer = self._ask(replace(question, q=size))
+                answer, where = self._ask(replace(question, q=size))
             with traces.span("publish", first_rank=done):
-                kept, wanted = self.publish(experiment_id, task, answer, first_rank=done)
+                kept, wanted = self.publish(
+                    experiment_id, task, answer, first_rank=done, where=where
+                )
             question = _after(question, answer)
             done += len(answer.candidates)
             size = question.q if time.monotonic() - started > SLOW_SECONDS else done
@@ -194,8 +201,8 @@ class Refresher:
         )
         return kept
 
-    def _ask(self, question: Question) -> suggest.Suggested:
-        """The engine's answer; the CPU's, when a GPU fails."""
+    def _ask(self, question: Question) -> tuple[suggest.Suggested, Where]:
+        """The engine's answer, and who computed it: the CPU, when a GPU fails."""
         question = replace(question, device=self._gpu.device)
         on_gpu = gpu.is_used(
             question.device,
@@ -203,7 +210,7 @@ class Refresher:
             metrics=len(question.spec.metrics),
         )
         if not on_gpu:
-            return self._engine.ask(question, limit_seconds=self._limit_seconds)
+            return self._engine.ask(question, limit_seconds=self._limit_seconds), "CPU"
         try:
             limit = min(GPU_LIMIT_SECONDS, self._limit_seconds)
             answer = self._engine.ask(question, limit_seconds=limit)
@@ -213,13 +220,12 @@ class Refresher:
                 "the engine failed on a GPU; trying the CPU",
                 extra={"device": question.device, "reason": str(error)},
             )
-            return self._engine.ask(
-                replace(question, device="cpu"), limit_seconds=self._limit_seconds
-            )
+            again = replace(question, device="cpu")
+            return self._engine.ask(again, limit_seconds=self._limit_seconds), "CPU"
         if answer.gpu_failed:
             measures.ENGINE_FAILURES.labels("suggest", "gpu").inc()
             self._gpu.note_failure()
-        return answer
+        return answer, "CPU" if answer.gpu_failed else "GPU"
 
     def publish(
         self,
@@ -228,6 +234,7 @@ class Refresher:
         suggested: suggest.Suggested,
         *,
         first_rank: int,
+        where: Where = "CPU",
     ) -> tuple[bool, bool]:
         """Put suggestions into the buffer, unless a newer refresh has begun.
 
@@ -235,7 +242,7 @@ class Refresher:
             Whether they were put there, and whether more of this refresh could serve anybody.
         """
         notes = [ladder.REASONS.get(task.rung), gpu.RESTING if self._gpu.rests else None]
-        drafts = [_draft(candidate, task, notes) for candidate in suggested.candidates]
+        drafts = [_draft(candidate, task, notes, where) for candidate in suggested.candidates]
         with self._database.transaction() as session:
             if not experiments.update_engine_state(
                 session, experiment_id, epoch=task.epoch, state=suggested.state.to_json()
@@ -260,12 +267,15 @@ def _after(question: Question, answer: suggest.Suggested) -> Question:
     return replace(question, q=question.q - len(known), history=history, state=answer.state)
 
 
-def _draft(candidate: suggest.Candidate, task: Task, notes: list[str | None]) -> Draft:
+def _draft(
+    candidate: suggest.Candidate, task: Task, notes: list[str | None], where: Where
+) -> Draft:
     reasons = [candidate.explanation.get("reason"), *notes]
     explanation = {
         **candidate.explanation,
         "reason": "; ".join(reason for reason in reasons if reason) or None,
         "engine": f"tradeoff {__version__}",
+        "device": where,
         "seed": task.question.state.seed,
     }
     return Draft(candidate.assignments, candidate.source, explanation)

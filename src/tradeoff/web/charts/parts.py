@@ -101,17 +101,34 @@ def axis_of(
 def threshold_line(metric: Metric, side: str, number: str) -> dict[str, Any]:
     """A line across the figure; named, so that a script can find it."""
     assert metric.threshold is not None
-    words = f"{'≥' if metric.sign > 0 else '≤'} {metric.threshold:.5g}"
-    return _line(metric, side, number, metric.threshold, words, "threshold", "dash")
+    relation = "≥" if metric.sign > 0 else "≤"
+    words = f"{text(metric.key)} {relation} {metric.threshold:.5g}"
+    line = _line(metric, side, number, metric.threshold, role="threshold", dash="dash")
+    across = side == "x"
+    line["label"] |= {
+        "text": words,
+        "textposition": "end",
+        "xanchor": "left" if across else "right",
+        "yanchor": "top" if across else "bottom",
+    }
+    return line
 
 
 def reference_line(metric: Metric, side: str, at: float) -> dict[str, Any]:
     """The line of the reference point in one metric, which becomes a threshold when it is moved."""
-    return _line(metric, side, "", rounded(at), f"reference {at:.5g}", "reference", "dot")
+    line = _line(metric, side, "", rounded(at), role="reference", dash="dot")
+    # At the other end, where fewer points are.
+    line["label"] |= {
+        "text": f"reference {at:.5g}",
+        "textposition": "start",
+        "xanchor": "left",
+        "yanchor": "bottom",
+    }
+    return line
 
 
 def _line(
-    metric: Metric, side: str, number: str, at: float, words: str, role: str, dash: str
+    metric: Metric, side: str, number: str, at: float, *, role: str, dash: str
 ) -> dict[str, Any]:
     across = {"xref": "x", "yref": f"y{number} domain", "x0": at, "x1": at, "y0": 0, "y1": 1}
     along = {"xref": "x domain", "yref": f"y{number}", "x0": 0, "x1": 1, "y0": at, "y1": at}
@@ -120,14 +137,7 @@ def _line(
         "name": f"{role}:{metric.key}",
         **(across if side == "x" else along),
         "line": {"color": COLOURS[role], "width": 2, "dash": dash},
-        "label": {
-            "text": f"{text(metric.key)} {words}",
-            "textposition": "end",
-            "textangle": 0,
-            "xanchor": "left" if side == "x" else "right",
-            "yanchor": "top" if side == "x" else "bottom",
-            "font": {"color": COLOURS[role], "size": 12},
-        },
+        "label": {"textangle": 0, "font": {"color": COLOURS[role], "size": 12}},
     }
 
 

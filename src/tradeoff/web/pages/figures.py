@@ -37,8 +37,6 @@ from tradeoff.web.visit import NUMBER, Visit
 
 #: So many open suggestions are drawn where they are expected.
 MOST_OPEN = 50
-#: A model that explains less than this share is told to be no good.
-NOT_PREDICTIVE = 0.05
 
 
 def frontier(visit: Visit) -> Answer:
@@ -140,6 +138,7 @@ def lines(visit: Visit) -> Answer:
             "shown": len(found.ids),
             "total": found.total,
             "chosen": points.ids[chosen].tolist() if ranges else None,
+            "filter": selection.as_filter(points, spec, ranges) if ranges else None,
         }
     )
 
@@ -223,7 +222,7 @@ def model(visit: Visit) -> Answer:
             "explained": prediction.explained,
             "coverage": prediction.coverage,
             "observations": len(prediction.rows),
-            "predictive": prediction.explained > NOT_PREDICTIVE,
+            "predictive": prediction.explained > insights.NOT_PREDICTIVE,
         }
         for key, (prediction, _) in found.items()
     ]

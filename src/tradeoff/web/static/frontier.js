@@ -130,10 +130,15 @@ async function drawThresholds(thresholds) {
     if (at === null) return [];
     const relation = metrics.find((metric) => metric.key === key).sign > 0 ? "≥" : "≤";
     const stroke = colour(isReference ? "--muted" : "--series-3");
+    const text = isReference ? `reference ${shortly(at)}` : `${escaped(key)} ${relation} ${shortly(at)}`;
+    // As the server places them: see charts/parts.py.
+    const place = isReference
+      ? { textposition: "start", xanchor: "left", yanchor: "bottom" }
+      : { textposition: "end", xanchor: side === "x" ? "left" : "right", yanchor: side === "x" ? "top" : "bottom" };
     const ends = side === "x" ? { xref: "x", yref: "y domain", x0: at, x1: at, y0: 0, y1: 1 } : { xref: "x domain", yref: "y", x0: 0, x1: 1, y0: at, y1: at };
     return [{
       type: "line", name: `${isReference ? "reference" : "threshold"}:${key}`, ...ends, line: { color: stroke, width: 2, dash: isReference ? "dot" : "dash" },
-      label: { text: `${escaped(key)} ${isReference ? "reference" : relation} ${shortly(at)}`, textposition: "end", textangle: 0, xanchor: side === "x" ? "left" : "right", yanchor: side === "x" ? "top" : "bottom", font: { color: stroke, size: 12 } },
+      label: { text, ...place, textangle: 0, font: { color: stroke, size: 12 } },
     }];
   });
   await Plotly.relayout(frontier.element, { shapes });

@@ -144,7 +144,7 @@ async function loadParallel() {
   if (state.logs) { query.set("scaled", "1"); for (const name of state.logs) query.append("log", name); }
   if (view.ranges.length) query.set("ranges", JSON.stringify(view.ranges));
   const body = await ask("figures/parallel", query);
-  setBrushed(body.chosen);
+  setBrushed(body.chosen, body.filter);
   state.axes = body.figure.layout.meta.axes;
   await show("parallel", body.figure);
   say("parallel", body.shown < body.total
@@ -173,11 +173,14 @@ function offerOrder() {
     el("label", { class: "tick" }, el("input", { type: "checkbox", checked: axis.log, disabled: !axis.may_log, onchange: (event) => scale(axis.name, event.target.checked) }), " log"))));
 }
 
-function setBrushed(ids) {
+function setBrushed(ids, filter) {
   brushed.ids = ids ? new Set(ids) : null;
   const banner = document.getElementById("brushed");
   banner.hidden = !ids;
   if (ids) banner.querySelector("span").textContent = `${ids.length} configurations are chosen by ${view.ranges.map((each) => each[0] || "value").join(", ")}; the others stand back.`;
+  const table = document.getElementById("brushed-table");
+  table.hidden = !filter;
+  if (filter) table.href = `${results.dataset.base}/observations?${new URLSearchParams({ filter })}`;
 }
 
 /** Keep what lies in these ranges, in every figure. */
