@@ -46,6 +46,7 @@ class Part:
         folder: where `hooks.sitecustomize` looks for faults.
         log: what it writes.
         starts: how often it was started.
+        environment: of its next start.
     """
 
     def __init__(
@@ -56,8 +57,8 @@ class Part:
         self.folder.mkdir()
         self.log = self.folder / "log"
         self.starts = 0
+        self.environment = {**environment, "FAULTS_FOLDER": str(self.folder)}
         self._command = [sys.executable, "-m", "tradeoff", *arguments, "--supervised"]
-        self._environment = {**environment, "FAULTS_FOLDER": str(self.folder)}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -76,7 +77,7 @@ class Part:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self.environment,
                 start_new_session=True,
             )
 
@@ -287,6 +288,13 @@ class Stack:
         )
         assert part.is_alive(), part.log.read_text()[-2000:]
         return part
+
+    def upgrade(self, part: Part) -> None:
+        """Let a part that runs another release end in good order, and start it as this release."""
+        part.send(signal.SIGTERM)
+        assert part.wait(60) == 0, part.log.read_text()[-2000:]
+        part.environment["PYTHONPATH"] = self._environment({})["PYTHONPATH"]
+        part.start()
 
     def await_ready(self, part: Api) -> float:
         """Wait until an API process answers; gives how long it took."""

@@ -1,0 +1,242 @@
+"""Commands of the operator, in this process: what they print, refuse and leave behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.builders import make_experiment, observe
+from tests.conftest import Account
+from tests.store.test_migrations import empty_url
+from tradeoff.cli import main
+from tradeoff.service import access, ladder
+from tradeoff.store import migrations, tables
+from tradeoff.store.database import Database, connect
+
+__all__ = ["empty_url"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a shell would see."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What a program reads."""
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def command(
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Command]:
+    """Runs `tradeoff` with these words, on `database_url` or another one."""
+    logger, signalled = logging.getLogger(), signal.getsignal(signal.SIGTERM)
+    handlers, level = logger.handlers[:], logger.level
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    # Nobody answers a question.
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+    def run(*words: object, url: str = database_url) -> Outcome:
+        monkeypatch.setenv("TRADEOFF_DATABASE_URL", url)
+        monkeypatch.setenv("TRADEOFF_DATA_DIR", str(tmp_path / "data"))
+        monkeypatch.setattr(sys, "argv", ["tradeoff", *map(str, words)])
+        code: object = 0
+        try:
+            main.main()
+        except SystemExit as end:
+            code = end.code or 0
+        assert isinstance(code, int)
+        return Outcome(code, *capsys.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, signalled)
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def experiment(database: Database, account: Account) -> int:
+    """An experiment of Acme's with two observations."""
+    experiment_id = make_experiment(database, account)
+    observe(database, account, experiment_id, count=2)
+    return experiment_id
+
+
+def test_what_was_done_by_commands_is_told_by_the_audit_log(command: Command) -> None:
+    made = command("client", "create", "robotics").json
+    command("client", "create", "vision")
+    token = command("token", "list", "--client", "robotics").json[0]["id"]
+    assert command("token", "revoke", token).out == f"revoked {token}\n"
+
+    told = command("audit", "--client", made["id"]).json
+    revoked = command("audit", "--action", "token.revoke", "--since", "2026-01-31").json
+    newest = command("audit", "--limit", 1).json
+
+    assert [entry["action"] for entry in told][-1] == "client.create"
+    assert {entry["client_id"] for entry in told} == {made["id"]}
+    assert [(entry["object_id"], entry["origin"]) for entry in revoked] == [(token, "command")]
+    assert newest == revoked
+    assert not command("audit", "--since", "2999-01-01").json
+
+
+def test_audit_refuses_what_is_no_moment(command: Command) -> None:
+    refused = command("audit", "--since", "yesterday")
+
+    assert refused.code == 1
+    assert refused.out == ""
+    assert refused.err == (
+        "--since: must be a day or a moment, such as 2026-01-31, not 'yesterday'\n"
+    )
+    assert command("audit", "--limit", 0).code == 2
+
+
+def test_a_backup_comes_back_and_is_never_written_over_anything(
+    command: Command, experiment: int, empty_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "copy.dump"
+    count = text("select count(*) from observations where experiment_id = :experiment")
+
+    written = command("backup", file)
+    again = command("backup", file)
+    restored = command("restore", file, url=empty_url)
+    twice = command("restore", file, url=empty_url)
+    replaced = command("restore", file, "--replace", url=empty_url)
+
+    assert written.out.startswith(f"{file}: {file.stat().st_size} bytes, of version ")
+    assert (again.code, again.out) == (1, "")
+    assert "is there already" in again.err
+    version = migrations.head()
+    assert restored.out == replaced.out == f"{file}: of version {version}, now {version}\n"
+    assert (twice.code, twice.out) == (1, "")
+    assert "--replace" in twice.err
+    found = connect(empty_url)
+    with found.transaction() as session:
+        assert session.scalar(count, {"experiment": experiment}) == 2
+    found.dispose()
+
+
+def test_a_backup_that_is_none_is_refused(command: Command, empty_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "copy.dump"
+    missing = command("restore", file, url=empty_url)
+    file.write_bytes(b"no dump")
+    wrong = command("restore", file, url=empty_url)
+
+    for refused in (missing, wrong):
+        assert (refused.code, refused.out) == (1, "")
+        assert str(file) in refused.err
+    assert migrations.current(empty_url) is None
+
+
+def test_the_queue_shows_what_fails_and_tries_it_again(
+    command: Command, database: Database, experiment: int, account: Account
+) -> None:
+    assert command("queue", "show").json["failing"] == []
+    with database.transaction() as session:
+        ladder.note_failure(session, experiment, overran=True)
+
+    shown = command("queue", "show", "--json").json
+    tried = command("queue", "retry", experiment)
+    missing = command("queue", "retry", 999_999)
+
+    assert shown["workers"] == []
+    (failing,) = shown["failing"]
+    assert (failing["id"], failing["client_id"]) == (experiment, account.client_id)
+    assert failing["rung"] == 1
+    assert tried.out == f"experiment {experiment} is tried again\n"
+    after = command("queue", "show").json
+    assert (after["failing"], after["queue"]["waiting"]) == ([], 1)
+    assert missing.code == 1
+    assert "999999" in missing.err
+
+
+def test_a_client_is_erased_when_it_is_meant(
+    command: Command, database: Database, experiment: int, account: Account
+) -> None:
+    asked = command("client", "erase", account.client_id)
+    missing = command("client", "erase", 999_999, "--yes")
+    assert asked.code == 1
+    assert (missing.code, missing.err) == (1, "There is no client 999999.\n")
+    assert [each["name"] for each in command("client", "list").json] == ["Acme"]
+
+    erased = command("client", "erase", account.client_id, "--yes")
+
+    assert (erased.code, erased.out) == (0, f"erased {account.client_id}\n")
+    assert command("client", "list").json == []
+    with database.transaction() as session:
+        assert session.get(tables.Experiment, experiment) is None
+        with pytest.raises(Exception, match="token"):
+            access.authenticate(session, account.token)
+    assert command("audit", "--action", "client.erase").json[0]["details"] == {}
+
+
+def test_quotas_are_set_shown_and_taken_back(command: Command, experiment: int) -> None:
+    changed = command("client", "quotas", "Acme", "--set", "experiments=7").json
+    back = command("client", "quotas", "Acme", "--set", "experiments=").json
+    unknown = command("client", "quotas", "Acme", "--set", "gpus=1")
+    wrong = command("client", "quotas", "Acme", "--set", "experiments=many")
+
+    found = {each["quota"]: (each["limit"], each["used"]) for each in changed}
+    assert found["experiments"] == (7, 1)
+    assert found["observations"] == (None, 2)
+    assert {each["quota"]: each["limit"] for each in back}["experiments"] is None
+    assert unknown.code == wrong.code == 1
+    assert "experiments, observations, file_bytes, requests_per_second" in unknown.err
+    assert "'many'" in wrong.err
+
+
+def test_a_token_may_be_bound_and_what_does_not_exist_is_named(
+    command: Command, database: Database, experiment: int
+) -> None:
+    secret = command("token", "create", "--client", "Acme", "--experiment", experiment).out.strip()
+    with database.transaction() as session:
+        assert access.authenticate(session, secret).experiment_id == experiment
+
+    for words in (("token", "rotate", 999_999), ("token", "revoke", 999_999)):
+        refused = command(*words)
+        assert (refused.code, refused.out) == (1, "")
+        assert "999999" in refused.err
+    none = command("token", "create", "--client", "Acme", "--experiment", 999_999)
+    assert none.code == 1
+    assert "999999" in none.err
+
+
+def test_a_database_of_a_newer_release_is_refused_and_left_alone(
+    command: Command, database: Database, tmp_path: Path
+) -> None:
+    """What going back to an older program looks like."""
+    with database.transaction() as session:
+        session.execute(text("update alembic_version set version_num = '9999'"))
+
+    for words in ("api --port 0", "migrate", "queue show", "client list"):
+        refused = command(*words.split())
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err == (
+            "The database is at version 9999, which is newer than this program knows; install the "
+            "release of Tradeoff that made it, or a later one\n"
+        )
+    # A copy does not depend on what is in it, and is what one wants at such a moment.
+    assert command("backup", tmp_path / "copy").code == 0
+    assert migrations.current(database.url) == "9999"
