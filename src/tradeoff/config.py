@@ -46,8 +46,13 @@ class Settings(BaseSettings):
     client_experiments: int | None = Field(default=None, ge=0)
     client_observations: int | None = Field(default=None, ge=0)
     client_file_bytes: int | None = Field(default=None, ge=0)
-    #: After so many days entries of the audit log are deleted; `None`: never.
+    #: How long what is kept (`service.retention`); `None`: for ever.
     keep_audit_days: int | None = Field(default=None, ge=1, le=36_600)
+    keep_deleted_days: int | None = Field(default=None, ge=1, le=36_600)
+    keep_failed_jobs_days: int = Field(default=14, ge=1, le=36_600)
+    keep_retries_hours: int = Field(default=48, ge=1, le=8_784)
+    keep_ready_days: int = Field(default=30, ge=1, le=36_600)
+    keep_announced_files_hours: int = Field(default=24, ge=1, le=8_784)
     #: Where this process alone shows its measurements; the API also has `/metrics`.
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     metrics_host: str = "127.0.0.1"

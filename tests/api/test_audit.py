@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import text
 from tests.api.caller import Caller, ok, path_of, refusal
 from tests.api.test_accounts import make_token
 from tradeoff.service import accounts, upkeep
+from tradeoff.service.retention import Retention
 from tradeoff.store import accounts as stored
 from tradeoff.store.database import Database
 
@@ -169,9 +171,9 @@ def test_old_entries_are_forgotten_when_told_and_others_stay(
 
     upkeep.do_once(shared)
     assert log_of(admin) == entries
-    upkeep.do_once(shared, keep_audit_days=32)
+    upkeep.do_once(shared, kept=Retention(audit=datetime.timedelta(days=32)))
     assert log_of(admin) == entries
-    upkeep.do_once(shared, keep_audit_days=30)
+    upkeep.do_once(shared, kept=Retention(audit=datetime.timedelta(days=30)))
 
     assert log_of(admin) == [each for each in entries if each["action"] != "old.entry"]
     assert len(log_of(admin)) == len(entries) - 1

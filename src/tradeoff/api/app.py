@@ -17,7 +17,7 @@ from tradeoff.api.routes import ROUTES, public
 from tradeoff.api.routing import Route
 from tradeoff.api.session import Door
 from tradeoff.config import Settings
-from tradeoff.service import quotas
+from tradeoff.service import quotas, retention
 from tradeoff.service.upkeep import Upkeep
 from tradeoff.store.database import Database
 from tradeoff.store.listening import Listener
@@ -46,7 +46,7 @@ def build_api(
     """
     listener = Listener(database.url)
     quotas.set_defaults(database, quotas.granted(settings))
-    upkeep = Upkeep(database, keep_audit_days=settings.keep_audit_days)
+    upkeep = Upkeep(database, retention.chosen(settings))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -13,35 +13,40 @@ from collections.abc import Callable
 
 from tradeoff import measures
 from tradeoff.errors import TradeoffError
-from tradeoff.service import erasure, quotas
-from tradeoff.store import audit, browser_sessions, idempotency, leases, queue
+from tradeoff.service import erasure, quotas, retention
+from tradeoff.service.retention import Place, Retention
+from tradeoff.store import leases, queue
 from tradeoff.store.database import Database
 from tradeoff.store.quotas import note_full
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 10.0
+KEPT_BY_DEFAULT = Retention()
 
 
-def do_once(database: Database, *, keep_audit_days: int | None = None) -> None:
-    """Put dead workers' jobs back, forget what is past its time, note what ran out or is full."""
+def do_once(
+    database: Database, *, kept: Retention = KEPT_BY_DEFAULT, place: Place | None = None
+) -> None:
+    """Put dead workers' jobs back, note what ran out or is full, take away what is past its time.
+
+    Args:
+        database: to work on.
+        kept: how long what is kept.
+        place: where the last round came to; it goes on with this one.
+    """
     look(database)
     with database.transaction() as session:
         swept = queue.sweep(session)
     measures.JOBS_SWEPT.inc(swept)
     with database.transaction() as session:
-        idempotency.purge(session)
-        browser_sessions.purge(session)
         note_full(session, quotas.defaults_of(session).observations)
     lapsed = leases.LAPSE_BATCH
     while lapsed == leases.LAPSE_BATCH:
         with database.transaction() as session:
             lapsed = leases.lapse(session, limit=leases.LAPSE_BATCH)
     erasure.go_on(database)
-    forgotten = audit.FORGET_BATCH
-    while keep_audit_days is not None and forgotten == audit.FORGET_BATCH:
-        with database.transaction() as session:
-            forgotten = audit.forget(session, days=keep_audit_days)
+    retention.clean(database, kept, place or Place())
 
 
 def look(database: Database) -> None:
@@ -62,9 +67,10 @@ def look(database: Database) -> None:
 class Upkeep:
     """A thread that does it every few seconds until it is stopped."""
 
-    def __init__(self, database: Database, *, keep_audit_days: int | None = None) -> None:
+    def __init__(self, database: Database, kept: Retention) -> None:
         self._database = database
-        self._keep_audit_days = keep_audit_days
+        self._kept = kept
+        self._place = Place()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -83,7 +89,7 @@ class Upkeep:
     def _run(self) -> None:
         self._try(look)
         while not self._stopping.wait(INTERVAL_SECONDS):
-            self._try(functools.partial(do_once, keep_audit_days=self._keep_audit_days))
+            self._try(functools.partial(do_once, kept=self._kept, place=self._place))
 
     def _try(self, act: Callable[[Database], object]) -> None:
         try:

@@ -66,10 +66,10 @@ def listing(
     return query
 
 
-def forget(session: Session, *, days: int) -> int:
-    """Delete a batch of the entries that are older than so many days; gives how many there were."""
+def forget(session: Session, *, age: datetime.timedelta) -> int:
+    """Delete a batch of the entries that are older than that; gives how many there were."""
     # ix_audit_entries_created
-    before = func.now() - datetime.timedelta(days=days)
+    before = func.now() - age
     old = select(AuditEntry.id).where(AuditEntry.created < before).limit(FORGET_BATCH)
     session.execute(text("set local tradeoff.forget_audit = 'on'"))
     gone = session.execute(

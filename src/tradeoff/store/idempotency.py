@@ -19,7 +19,7 @@ from tradeoff.store.database import Session
 from tradeoff.store.prepared import Query
 from tradeoff.store.tables import IdempotencyKey
 
-#: A client that retries after this long is no longer recognised.
+#: A client that retries after this long is no longer recognised, unless `purge` is told otherwise.
 KEPT_FOR = datetime.timedelta(hours=48)
 
 
@@ -71,11 +71,11 @@ def keep(
     )
 
 
-def purge(session: Session, *, limit: int = 10_000) -> int:
-    """Delete keys past their time, at most `limit`; gives how many."""
+def purge(session: Session, *, kept_for: datetime.timedelta = KEPT_FOR, limit: int = 10_000) -> int:
+    """Delete keys older than `kept_for`, at most `limit`; gives how many."""
     old = (
         select(IdempotencyKey.token_id, IdempotencyKey.key)
-        .where(IdempotencyKey.created < func.now() - KEPT_FOR)
+        .where(IdempotencyKey.created < func.now() - kept_for)
         .limit(limit)
         # Several processes may purge at once; each takes what the others leave.
         .with_for_update(skip_locked=True)

@@ -10,7 +10,7 @@ from procrastinate.exceptions import ConnectorException
 
 from tradeoff import measures, traces
 from tradeoff.config import Settings
-from tradeoff.service import quotas
+from tradeoff.service import quotas, retention
 from tradeoff.service.upkeep import Upkeep
 from tradeoff.store import queue
 from tradeoff.store.database import Database
@@ -45,7 +45,7 @@ def run_worker(database: Database, settings: Settings) -> None:
         memory_bytes=None if megabytes is None else megabytes * 2**20,
     )
     quotas.set_defaults(database, quotas.granted(settings))
-    upkeep = Upkeep(database, keep_audit_days=settings.keep_audit_days)
+    upkeep = Upkeep(database, retention.chosen(settings))
     # Torch is imported before the first job, not during it.
     engine.start()
     upkeep.start()
