@@ -46,6 +46,7 @@ from torch import Tensor
 from tradeoff.engine import design, pareto
 from tradeoff.engine.device import tensor
 from tradeoff.engine.feasibility import SuccessModel
+from tradeoff.engine.interior import Interior
 from tradeoff.engine.models import ConditionedModel, SurrogateModel
 from tradeoff.engine.space import Space, unique_rows
 
@@ -97,6 +98,7 @@ class Utility:
         limits: Tensor,
         success: SuccessModel | None,
         directions: Tensor | None = None,
+        interior: Interior | None = None,
     ):
         """Set up for a model.
 
@@ -106,9 +108,10 @@ class Utility:
             limits: `c`, constraints are met at or above.
             success: the model of success, when failures were seen.
             directions: `L x m`, from `draw_directions`; needed from four optimised metrics on.
+            interior: the belief that good values lie inside the ranges.
         """
         self.model, self.references, self.limits, self.success = model, references, limits, success
-        self.directions = directions
+        self.directions, self.interior = directions, interior
         self.objectives = len(references)
         self.samples = model.samples.shape[-1]
         self._improvement = self._build()
@@ -118,6 +121,8 @@ class Utility:
         count = min(SCREENING, self.samples) if screen else self.samples
         mean, variance = self.model.predict(Z, count=count)
         value = self._log_gain(mean, variance, count)
+        if self.interior is not None:
+            value = value + self.interior.log_density(Z)
         return value if self.success is None else value + self.success.log_utility(Z)
 
     def append(self, x: Tensor, normals: Tensor) -> None:

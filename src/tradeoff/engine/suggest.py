@@ -31,6 +31,7 @@ from tradeoff.engine.acquisition import (
 from tradeoff.engine.data import Data, build_data
 from tradeoff.engine.device import choose, tensor
 from tradeoff.engine.feasibility import SuccessModel
+from tradeoff.engine.interior import Interior
 from tradeoff.engine.models import ConditionedModel, SurrogateModel
 from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb, screen
 from tradeoff.engine.space import Space
@@ -343,9 +344,9 @@ def _utility(
     normals = sobol_normals((len(data.metrics), len(base)), samples, rng)
     conditioned = ConditionedModel(model, base, tensor(normals, device))
     directions = tensor(draw_directions(m, rng), device) if m >= MANY_METRICS else None
-    if full is not None:
-        return tasks.FullTaskUtility(conditioned, references, limits, success, full=full)
-    return Utility(conditioned, references, limits, success, directions)
+    interior = Interior(space, len(data.Y), device)
+    arguments = (conditioned, references, limits, success, directions, interior)
+    return Utility(*arguments) if full is None else tasks.FullTaskUtility(*arguments, full=full)
 
 
 def _pick(
