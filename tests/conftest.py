@@ -42,12 +42,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from tradeoff.store import embedded
 
     folder = tmp_path_factory.mktemp("tradeoff")
-    url = embedded.start(folder).url
-    # Nothing in it outlives the run, and every test makes and drops a database.
-    for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-        _administer(url, "alter system set {} = off", setting)
-    _administer(url, "select pg_reload_conf()")
-    yield url
+    yield embedded.start(folder).url
     embedded.remove(folder)
 
 

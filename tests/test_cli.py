@@ -8,18 +8,13 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tradeoff import Client, __version__
-from tradeoff.service import access
+from tradeoff import __version__
 from tradeoff.store import embedded
-from tradeoff.store.database import Database
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def run_tradeoff(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -30,16 +25,6 @@ def run_tradeoff(*arguments: object, **environment: str) -> subprocess.Completed
         env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment},
         check=False,
     )
-
-
-@pytest.fixture
-def run(database_url: str, tmp_path: Path) -> Run:
-    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return run_tradeoff(
-            *arguments, TRADEOFF_DATABASE_URL=database_url, TRADEOFF_DATA_DIR=str(tmp_path)
-        )
-
-    return call
 
 
 @pytest.fixture
@@ -72,19 +57,6 @@ def test_help_imports_no_heavy_room() -> None:
     assert answer.stdout.strip() == b"[]"
 
 
-COMMANDS = """\
-up, api, worker, migrate, demo, doctor, experiments, frontier, import, export, resend,
-client create, client list, token create, token list, token rotate, token revoke, db stop, db url"""
-
-
-@pytest.mark.parametrize("command", COMMANDS.replace("\n", " ").split(", "))
-def test_every_command_explains_itself(command: str) -> None:
-    answer = run_tradeoff(*command.split(), "--help")
-
-    assert answer.returncode == 0
-    assert len(answer.stdout) > 200
-
-
 def test_version() -> None:
     assert run_tradeoff("--version").stdout.strip() == f"tradeoff {__version__}"
 
@@ -101,81 +73,6 @@ def test_thin_install_says_what_to_install() -> None:
     assert answer.returncode == 1
     assert b"pip install 'tradeoff[server]'" in answer.stderr
     assert b"Traceback" not in answer.stderr
-
-
-def test_client_create_gives_json_with_working_tokens(run: Run, database: Database) -> None:
-    answer = run("client", "create", "robotics")
-
-    made = json.loads(answer.stdout)
-    assert made["name"] == "robotics"
-    with database.transaction() as session:
-        api = access.authenticate(session, made["tokens"]["api"])
-        development = access.authenticate(session, made["tokens"]["development"])
-    assert (api.client_id, api.development) == (made["id"], False)
-    assert development.development
-
-
-def test_token_create_prints_the_secret_alone(run: Run, database: Database) -> None:
-    run("client", "create", "robotics")
-
-    answer = run("token", "create", "--client", "robotics", "--role", "read")
-
-    assert answer.stdout.count("\n") == 1
-    with database.transaction() as session:
-        assert access.authenticate(session, answer.stdout.strip()).role == "read"
-
-
-def test_revoked_token_is_refused_and_listed_as_such(run: Run, database: Database) -> None:
-    secret = json.loads(run("client", "create", "robotics").stdout)["tokens"]["api"]
-    listed = json.loads(run("token", "list", "--client", "robotics").stdout)
-    token = next(entry for entry in listed if not entry["development"])
-    assert secret.startswith(token["prefix"])
-    assert secret not in json.dumps(listed)
-
-    assert run("token", "revoke", token["id"]).returncode == 0
-
-    again = run("token", "revoke", token["id"])
-    assert again.returncode == 1
-    assert "Traceback" not in again.stderr
-    with database.transaction() as session, pytest.raises(Exception, match="revoked"):
-        access.authenticate(session, secret)
-
-
-def test_rotated_token_goes_on_for_a_day_beside_the_new_one(run: Run, database: Database) -> None:
-    old = json.loads(run("client", "create", "robotics").stdout)["tokens"]["api"]
-    listed = json.loads(run("token", "list").stdout)
-    token = next(entry for entry in listed if not entry["development"])
-
-    new = run("token", "rotate", token["id"]).stdout.strip()
-
-    with database.transaction() as session:
-        assert access.authenticate(session, new).role == "write"
-        assert access.authenticate(session, old).role == "write"
-    ending = {entry["id"]: entry["expires"] for entry in json.loads(run("token", "list").stdout)}
-    assert ending[token["id"]] is not None
-    again = run("token", "rotate", token["id"])
-    assert again.returncode == 1
-    assert "rotated already" in again.stderr
-
-
-def test_unknown_client_is_an_error_that_names_those_there_are(run: Run) -> None:
-    run("client", "create", "robotics")
-
-    answer = run("token", "create", "--client", "robotic")
-
-    assert answer.returncode == 1
-    assert answer.stdout == ""
-    assert "robotics" in answer.stderr
-    assert "Traceback" not in answer.stderr
-
-
-def test_unknown_role_is_refused(run: Run) -> None:
-    run("client", "create", "robotics")
-
-    answer = run("token", "create", "--client", "robotics", "--role", "god")
-
-    assert answer.returncode == 1
-    assert "read, write, admin" in answer.stderr
 
 
 def test_setting_that_makes_no_sense_names_its_variable(tmp_path: Path) -> None:
@@ -226,15 +123,6 @@ def test_doctor_finds_nothing_wrong_with_a_fresh_machine(tmp_path: Path) -> None
     assert not (tmp_path / "none").exists()
 
 
-def test_doctor_looks_into_a_database(run: Run) -> None:
-    answer = run("doctor", "--json")
-
-    found = {finding["about"]: finding for finding in json.loads(answer.stdout)}
-    assert answer.returncode == 0
-    assert [found[about]["state"] for about in ("Database", "Durability", "Schema")] == ["ok"] * 3
-    assert "0 workers" in found["Queue"]["found"]
-
-
 def test_doctor_says_what_to_do_and_exits_with_one(tmp_path: Path) -> None:
     answer = run_tradeoff(
         "doctor",
@@ -246,55 +134,6 @@ def test_doctor_says_what_to_do_and_exits_with_one(tmp_path: Path) -> None:
     assert "wrong" in answer.stdout
     assert "TRADEOFF_DATABASE_URL" in answer.stdout
     assert "hunter2" not in answer.stdout + answer.stderr
-
-
-def test_doctor_on_an_empty_database_names_the_command(postgres_url: str, tmp_path: Path) -> None:
-    answer = run_tradeoff(
-        "doctor", TRADEOFF_DATA_DIR=str(tmp_path), TRADEOFF_DATABASE_URL=postgres_url
-    )
-
-    assert answer.returncode == 1
-    assert "tradeoff migrate" in answer.stdout
-
-
-def test_looking_without_a_token_or_a_server_says_what_to_do(tmp_path: Path) -> None:
-    nothing = {"TRADEOFF_DATA_DIR": str(tmp_path), "TRADEOFF_API_URL": "http://127.0.0.1:9"}
-
-    no_token = run_tradeoff("experiments", **nothing, TRADEOFF_API_TOKEN="")
-    no_server = run_tradeoff("experiments", **nothing, TRADEOFF_API_TOKEN="tdo_x")
-
-    for answer in (no_token, no_server):
-        assert answer.returncode == 1
-        assert "tradeoff up" in answer.stderr
-        assert "Traceback" not in answer.stderr
-
-
-def test_experiments_and_their_frontier(live_server: Any) -> None:
-    with Client(live_server.token, api_url=live_server.url) as client:
-        experiment = client.experiments.create(
-            name="diatoms",
-            parameters=[{"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}],
-            metrics=[
-                {"name": "accuracy", "objective": "maximize"},
-                {"name": "ms", "objective": "minimize"},
-            ],
-            observation_budget=9,
-        )
-        for x, accuracy, ms in ((0.1, 0.5, 3.0), (0.2, 0.9, 5.0), (0.3, 0.4, 4.0)):
-            experiment.observations().create(
-                assignments={"x": x},
-                values=[{"name": "accuracy", "value": accuracy}, {"name": "ms", "value": ms}],
-            )
-    reach = {"TRADEOFF_API_URL": live_server.url, "TRADEOFF_API_TOKEN": live_server.token}
-
-    listed = json.loads(run_tradeoff("experiments", **reach).stdout)
-    best = json.loads(run_tradeoff("frontier", experiment.id, **reach).stdout)
-    missing = run_tradeoff("frontier", 999999, **reach)
-
-    assert [(e["name"], e["observations"], e["budget"]) for e in listed] == [("diatoms", 3, 9)]
-    assert sorted((p["accuracy"], p["ms"], p["x"]) for p in best) == [(0.5, 3, 0.1), (0.9, 5, 0.2)]
-    assert missing.returncode == 1
-    assert "Traceback" not in missing.stderr
 
 
 @pytest.mark.parametrize("command", ["api --port 0", "worker"])

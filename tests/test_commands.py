@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from sqlalchemy import text
 
 from tests.builders import make_experiment, observe
-from tests.conftest import Account
+from tests.conftest import Account, LiveServer
 from tests.store.test_migrations import empty_url
+from tradeoff import Client
 from tradeoff.cli import main
 from tradeoff.service import access, ladder
 from tradeoff.store import migrations, tables
@@ -83,6 +85,164 @@ def experiment(database: Database, account: Account) -> int:
     experiment_id = make_experiment(database, account)
     observe(database, account, experiment_id, count=2)
     return experiment_id
+
+
+def test_client_create_gives_json_with_working_tokens(command: Command, database: Database) -> None:
+    answer = command("client", "create", "robotics")
+
+    made = answer.json
+    assert made["name"] == "robotics"
+    with database.transaction() as session:
+        api = access.authenticate(session, made["tokens"]["api"])
+        development = access.authenticate(session, made["tokens"]["development"])
+    assert (api.client_id, api.development) == (made["id"], False)
+    assert development.development
+
+
+def test_token_create_prints_the_secret_alone(command: Command, database: Database) -> None:
+    command("client", "create", "robotics")
+
+    answer = command("token", "create", "--client", "robotics", "--role", "read")
+
+    assert answer.out.count("\n") == 1
+    with database.transaction() as session:
+        assert access.authenticate(session, answer.out.strip()).role == "read"
+
+
+def test_revoked_token_is_refused_and_listed_as_such(command: Command, database: Database) -> None:
+    secret = command("client", "create", "robotics").json["tokens"]["api"]
+    listed = command("token", "list", "--client", "robotics").json
+    token = next(entry for entry in listed if not entry["development"])
+    assert secret.startswith(token["prefix"])
+    assert secret not in json.dumps(listed)
+
+    assert command("token", "revoke", token["id"]).code == 0
+
+    again = command("token", "revoke", token["id"])
+    assert again.code == 1
+    assert "Traceback" not in again.err
+    with database.transaction() as session, pytest.raises(Exception, match="revoked"):
+        access.authenticate(session, secret)
+
+
+def test_rotated_token_goes_on_for_a_day_beside_the_new_one(
+    command: Command, database: Database
+) -> None:
+    old = command("client", "create", "robotics").json["tokens"]["api"]
+    listed = command("token", "list").json
+    token = next(entry for entry in listed if not entry["development"])
+
+    new = command("token", "rotate", token["id"]).out.strip()
+
+    with database.transaction() as session:
+        assert access.authenticate(session, new).role == "write"
+        assert access.authenticate(session, old).role == "write"
+    ending = {entry["id"]: entry["expires"] for entry in command("token", "list").json}
+    assert ending[token["id"]] is not None
+    again = command("token", "rotate", token["id"])
+    assert again.code == 1
+    assert "rotated already" in again.err
+
+
+def test_unknown_client_is_an_error_that_names_those_there_are(command: Command) -> None:
+    command("client", "create", "robotics")
+
+    answer = command("token", "create", "--client", "robotic")
+
+    assert answer.code == 1
+    assert answer.out == ""
+    assert "robotics" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_unknown_role_is_refused(command: Command) -> None:
+    command("client", "create", "robotics")
+
+    answer = command("token", "create", "--client", "robotics", "--role", "god")
+
+    assert answer.code == 1
+    assert "read, write, admin" in answer.err
+
+
+def test_doctor_looks_into_a_database(command: Command) -> None:
+    answer = command("doctor", "--json")
+
+    found = {finding["about"]: finding for finding in answer.json}
+    assert answer.code == 0
+    assert [found[about]["state"] for about in ("Database", "Durability", "Schema")] == ["ok"] * 3
+    assert "0 workers" in found["Queue"]["found"]
+
+
+def test_doctor_on_an_empty_database_names_the_command(command: Command, postgres_url: str) -> None:
+    answer = command("doctor", url=postgres_url)
+
+    assert answer.code == 1
+    assert "tradeoff migrate" in answer.out
+
+
+def test_looking_without_a_token_or_a_server_says_what_to_do(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEOFF_API_URL", "http://127.0.0.1:9")
+
+    monkeypatch.setenv("TRADEOFF_API_TOKEN", "")
+    no_token = command("experiments")
+    monkeypatch.setenv("TRADEOFF_API_TOKEN", "tdo_x")
+    no_server = command("experiments")
+
+    for answer in (no_token, no_server):
+        assert answer.code == 1
+        assert "tradeoff up" in answer.err
+        assert "Traceback" not in answer.err
+
+
+def test_experiments_and_their_frontier(
+    command: Command, live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Client(live_server.token, api_url=live_server.url) as client:
+        experiment = client.experiments.create(
+            name="diatoms",
+            parameters=[{"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}],
+            metrics=[
+                {"name": "accuracy", "objective": "maximize"},
+                {"name": "ms", "objective": "minimize"},
+            ],
+            observation_budget=9,
+        )
+        for x, accuracy, ms in ((0.1, 0.5, 3.0), (0.2, 0.9, 5.0), (0.3, 0.4, 4.0)):
+            experiment.observations().create(
+                assignments={"x": x},
+                values=[{"name": "accuracy", "value": accuracy}, {"name": "ms", "value": ms}],
+            )
+    monkeypatch.setenv("TRADEOFF_API_URL", live_server.url)
+    monkeypatch.setenv("TRADEOFF_API_TOKEN", live_server.token)
+
+    listed = command("experiments").json
+    best = command("frontier", experiment.id).json
+    missing = command("frontier", 999_999)
+
+    assert [(e["name"], e["observations"], e["budget"]) for e in listed] == [("diatoms", 3, 9)]
+    assert sorted((p["accuracy"], p["ms"], p["x"]) for p in best) == [(0.5, 3, 0.1), (0.9, 5, 0.2)]
+    assert missing.code == 1
+    assert "Traceback" not in missing.err
+
+
+def words_of(group: Any) -> Iterator[tuple[str, ...]]:
+    """What calls each command of a group and of those in it."""
+    for name, each in group.commands.items():
+        yield (name,)
+        if hasattr(each, "commands"):
+            yield from ((name, *words) for words in words_of(each))
+
+
+def test_every_command_explains_itself(command: Command) -> None:
+    every = list(words_of(typer.main.get_command(main.app)))
+    assert {("up",), ("token", "rotate"), ("db", "stop")} <= set(every)
+
+    for words in every:
+        answer = command(*words, "--help")
+        assert answer.code == 0, words
+        assert len(answer.out) > 200, words
 
 
 def test_what_was_done_by_commands_is_told_by_the_audit_log(command: Command) -> None:
