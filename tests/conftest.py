@@ -14,7 +14,10 @@ import pytest
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
+from tests.commands import command
 from tests.serving import serve
+
+__all__ = ["command"]
 
 if TYPE_CHECKING:
     from tradeoff.store.database import Database

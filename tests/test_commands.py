@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +12,7 @@ import typer
 from sqlalchemy import text
 
 from tests.builders import make_experiment, observe
+from tests.commands import Command
 from tests.conftest import Account, LiveServer
 from tests.store.test_migrations import empty_url
 from tradeoff import Client
@@ -26,57 +22,6 @@ from tradeoff.store import migrations, tables
 from tradeoff.store.database import Database, connect
 
 __all__ = ["empty_url"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a shell would see."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """What a program reads."""
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def command(
-    database_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Command]:
-    """Runs `tradeoff` with these words, on `database_url` or another one."""
-    logger, signalled = logging.getLogger(), signal.getsignal(signal.SIGTERM)
-    handlers, level = logger.handlers[:], logger.level
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    # Nobody answers a question.
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
-
-    def run(*words: object, url: str = database_url) -> Outcome:
-        monkeypatch.setenv("TRADEOFF_DATABASE_URL", url)
-        monkeypatch.setenv("TRADEOFF_DATA_DIR", str(tmp_path / "data"))
-        monkeypatch.setattr(sys, "argv", ["tradeoff", *map(str, words)])
-        code: object = 0
-        try:
-            main.main()
-        except SystemExit as end:
-            code = end.code or 0
-        assert isinstance(code, int)
-        return Outcome(code, *capsys.readouterr())
-
-    yield run
-    signal.signal(signal.SIGTERM, signalled)
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
-    logging.captureWarnings(False)
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.commands import Command
 from tests.conftest import LiveServer
 from tradeoff import Client
 from tradeoff.cli import moving
@@ -251,27 +249,15 @@ def test_formulas_become_text_and_come_back() -> None:
 
 # --- Against a server ----------------------------------------------------------------------------
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
 
 @pytest.fixture
-def run(live_server: LiveServer, tmp_path: Path) -> Run:
-    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "tradeoff", *(str(argument) for argument in arguments)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={
-                **os.environ,
-                "TRADEOFF_API_URL": live_server.url,
-                "TRADEOFF_API_TOKEN": live_server.token,
-                "TRADEOFF_DATA_DIR": str(tmp_path),
-            },
-            check=False,
-        )
-
-    return call
+def run(
+    command: Command, live_server: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRADEOFF_API_URL", live_server.url)
+    monkeypatch.setenv("TRADEOFF_API_TOKEN", live_server.token)
+    return command
 
 
 @pytest.fixture
@@ -285,27 +271,27 @@ def observations_of(client: Client, experiment_id: object) -> list[dict[str, Any
 
 
 def test_sigopts_export_becomes_an_experiment_once(
-    run: Run, client: Client, tmp_path: Path
+    run: Command, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "experiment_421_observations.csv").write_text(SIGOPT)
     command = ("import", "experiment_421_observations.csv", "--minimize", "inference_time")
 
-    tried = json.loads(run(*command, "--dry-run").stdout)
+    tried = run(*command, "--dry-run").json
     assert (tried["experiment"], tried["imported"], tried["failed"]) == (None, 3, 1)
     assert tried["would_create"]["name"] == "experiment_421_observations"
     assert client.experiments().fetch().count == 0
 
     answer = run(*command)
-    done = json.loads(answer.stdout)
+    done = json.loads(answer.out)
     assert (done["imported"], done["failed"], done["there_already"]) == (3, 1, 0)
-    assert "stored 3 of 3" in answer.stderr
+    assert "stored 3 of 3" in answer.err
     found = observations_of(client, done["experiment"])
     assert [each["metadata"]["imported_id"] for each in found] == ["101", "102", "103"]
     assert [each["failed"] for each in found] == [False, True, False]
     best = client.experiments(done["experiment"]).frontier()
     assert {point.value_by_metric["accuracy"] for point in best} == {0.91, 0.74}
 
-    again = json.loads(run(*command).stdout)
+    again = run(*command).json
     assert (again["experiment"], again["imported"]) == (done["experiment"], 0)
     assert again["there_already"] == 3
     assert len(observations_of(client, done["experiment"])) == 3
@@ -353,7 +339,7 @@ def test_an_import_that_broke_off_goes_on(
 
 
 def test_an_error_of_the_server_names_the_line_and_nothing_is_stored(
-    run: Run, client: Client, tmp_path: Path
+    run: Command, client: Client, tmp_path: Path
 ) -> None:
     experiment = client.experiments.create(**EXPERIMENT)
     good = "relu,8,-1,0.5,1\n" * 3
@@ -361,13 +347,13 @@ def test_an_error_of_the_server_names_the_line_and_nothing_is_stored(
 
     answer = run("import", "trials.csv", "--experiment", experiment.id)
 
-    assert answer.returncode == 1
-    assert "trials.csv: line 5: assignments.act" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    assert answer.code == 1
+    assert "trials.csv: line 5: assignments.act" in answer.err
+    assert "Traceback" not in answer.err
     assert observations_of(client, experiment.id) == []
 
 
-def test_columns_can_be_named_by_hand(run: Run, client: Client, tmp_path: Path) -> None:
+def test_columns_can_be_named_by_hand(run: Command, client: Client, tmp_path: Path) -> None:
     experiment = client.experiments.create(**EXPERIMENT)
     text = "activation,filters,log_lr,acc,inference_time,note\nrelu,8,-1,0.5,2,x\n"
     (tmp_path / "t.csv").write_text(text)
@@ -378,16 +364,16 @@ def test_columns_can_be_named_by_hand(run: Run, client: Client, tmp_path: Path) 
     done = run(*command, "--map", "note=metadata:note")
 
     missing = run("import", "none.csv")
-    assert (missing.returncode, missing.stdout) == (1, "")
-    assert "none.csv: cannot be read: No such file" in missing.stderr
-    assert refused.returncode == 1
-    assert "--map 'activation=parameter:NAME'" in refused.stderr
-    assert json.loads(done.stdout)["imported"] == 1
+    assert (missing.code, missing.out) == (1, "")
+    assert "none.csv: cannot be read: No such file" in missing.err
+    assert refused.code == 1
+    assert "--map 'activation=parameter:NAME'" in refused.err
+    assert json.loads(done.out)["imported"] == 1
     (found,) = observations_of(client, experiment.id)
     assert (found["assignments"]["act"], found["metadata"]["note"]) == ("relu", "x")
 
 
-def test_an_export_comes_back_the_same(run: Run, client: Client, tmp_path: Path) -> None:
+def test_an_export_comes_back_the_same(run: Command, client: Client, tmp_path: Path) -> None:
     experiment = client.experiments.create(
         **EXPERIMENT
         | {"conditionals": [{"name": "kind", "values": ["a", "b"]}]}
@@ -409,15 +395,15 @@ def test_an_export_comes_back_the_same(run: Run, client: Client, tmp_path: Path)
             suggestion.fail()
         else:
             suggestion.observe(accuracy=index / 10, inference_time=float(index))
-    csv = run("export", experiment.id).stdout
+    csv = run("export", experiment.id).out
     (tmp_path / "e.csv").write_text(csv)
-    (tmp_path / "e.json").write_text(run("export", experiment.id, "--json").stdout)
+    (tmp_path / "e.json").write_text(run("export", experiment.id, "--json").out)
     (tmp_path / "definition.json").write_text(json.dumps(experiment.to_json()))
 
-    from_json = json.loads(run("import", "e.json").stdout)
+    from_json = run("import", "e.json").json
     answer = run("import", "e.csv", "--definition", "definition.json", "--name", "copy")
-    assert answer.returncode == 0, answer.stderr
-    from_csv = json.loads(answer.stdout)
+    assert answer.code == 0, answer.err
+    from_csv = json.loads(answer.out)
 
     keys = ("assignments", "values", "failed")
     original = [{key: each[key] for key in keys} for each in observations_of(client, experiment.id)]
