@@ -1,9 +1,10 @@
 """Make the pictures of the dashboard in docs/images anew.
 
 Starts everything on a data directory of its own, fills it with a search that has failures and a
-known answer, and photographs the pages in the system's Chromium. Takes some minutes.
+known answer, and others beside it, and photographs the pages in the system's Chromium. Takes some
+minutes.
 
-    .venv/bin/python scripts/screenshots.py [--count N]
+    .venv/bin/python scripts/screenshots.py [--count N] [--only figures|pages]
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from typing import Any
 
 import httpx
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tradeoff import Client
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 PORT = 8197
-MAX_BYTES = 300_000
+MAX_BYTES = 200_000
+#: A telephone, a notebook, a large screen.
+WIDTHS = (390, 1280, 1920)
 COLOURS = 256
 PLAIN = Image.Dither.NONE
 PARAMETERS: list[dict[str, Any]] = [
@@ -63,16 +66,17 @@ def train(
     return {"accuracy": accuracy + rng.gauss(0, 0.002), "inference_ms": milliseconds}
 
 
-def fill(client: Client, count: int) -> str:
+def fill(client: Client, count: int, **fields: Any) -> str:
     """An experiment of `count` observations; gives its id."""
     rng = random.Random(3)
-    made = client.experiments.create(
-        name="Diatoms: accuracy against inference time",
-        parameters=PARAMETERS,
-        metrics=METRICS,
-        observation_budget=count + 30,
-        parallel_bandwidth=2,
-    )
+    described = {
+        "name": "Diatoms: accuracy against inference time",
+        "parameters": PARAMETERS,
+        "metrics": METRICS,
+        "observation_budget": count + 30,
+        "parallel_bandwidth": 2,
+    }
+    made = client.experiments.create(**{**described, **fields})
     for number in range(count):
         if number == count // 2:
             client.experiments(made.id).update(metrics=WANTED)
@@ -88,12 +92,45 @@ def fill(client: Client, count: int) -> str:
     return made.id
 
 
-def open_page(page: Page, url: str, token: str, experiment: str) -> None:
-    """Sign in, and have every section of the experiment's page drawn."""
+def fill_others(client: Client, count: int) -> str:
+    """What a list has beside it: every state, other metrics, a project; gives the id to compare."""
+    client_id = client.tokens().fetch().client
+    project = {"id": "diatoms", "name": "Diatoms"}
+    client.request("POST", f"/clients/{client_id}/projects", body=project)
+    at_random = fill(client, count, name="Diatoms: random search", type="random", project="diatoms")
+    alone = [{"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}]
+    for name, failures, successes, changes in (
+        ("Gearbox: efficiency", 2, 38, {"observation_budget": 40}),
+        ("Detector: the night of the full disk", 6, 3, {"observation_budget": 60}),
+        ("Translation: a smaller vocabulary", 0, 11, {"observation_budget": 50, "paused": True}),
+        ("Battery: charging curve", 0, 0, {"observation_budget": 100}),
+    ):
+        made = client.experiments.create(
+            name=name, parameters=alone, metrics=[{"name": "efficiency"}], **changes
+        )
+        rows: list[dict[str, Any]] = [
+            {
+                "assignments": {"x": k / 50},
+                "values": [{"name": "efficiency", "value": 0.7 + 0.2 * math.sin(k / 12)}],
+            }
+            for k in range(successes)
+        ]
+        rows += [{"assignments": {"x": 0.9 + k / 100}, "failed": True} for k in range(failures)]
+        if rows:
+            made.observations().create_batch(rows)
+    return at_random
+
+
+def sign_in(page: Page, url: str, token: str) -> None:
+    """As people do."""
     page.goto(f"{url}/sign-in")
     page.fill("#token", token)
     page.press("#token", "Enter")
     page.wait_for_url("**/experiments*")
+
+
+def open_page(page: Page, url: str, experiment: str) -> None:
+    """Have every section of the experiment's page drawn."""
     page.goto(f"{url}/experiment/{experiment}")
     for section in ("frontier", "history", "parallel", "importances", "failures", "model"):
         page.locator(f"#{section}").scroll_into_view_if_needed()
@@ -113,12 +150,15 @@ def choose_two(page: Page) -> None:
     page.wait_for_timeout(1000)
 
 
-def photograph(page: Page, selector: str, name: str) -> None:
-    """A picture of one part of a page."""
+def photograph(page: Page, selector: str | None, name: str) -> None:
+    """A picture of one part of a page, or of all of it."""
     path = IMAGES / f"{name}.png"
-    part = page.locator(selector)
-    part.scroll_into_view_if_needed()
-    part.screenshot(path=path, animations="disabled")
+    if selector is None:
+        page.screenshot(path=path, animations="disabled", full_page=True)
+    else:
+        part = page.locator(selector)
+        part.scroll_into_view_if_needed()
+        part.screenshot(path=path, animations="disabled")
     # A figure has few colours, and antialiased lines compress badly without this.
     with Image.open(path) as picture:
         few = picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=PLAIN)
@@ -128,30 +168,58 @@ def photograph(page: Page, selector: str, name: str) -> None:
     sys.stdout.write(f"{path.relative_to(IMAGES.parents[1])}: {size // 1000} kB\n")
 
 
-def make(url: str, token: str, count: int) -> None:
-    """All pictures."""
+def photograph_figures(browser: Browser, url: str, token: str, experiment: str) -> None:
+    """The sections of an experiment's page."""
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390), ("light", 2200)):
+        context = browser.new_context(
+            viewport={"width": width, "height": 1500},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        page = context.new_page()
+        sign_in(page, url, token)
+        open_page(page, url, experiment)
+        choose_two(page)
+        # It would lie over what is photographed.
+        page.evaluate("document.querySelector('.sticky').style.position = 'static'")
+        name = scheme if width == 1280 else str(width)
+        photograph(page, "#frontier", f"frontier-{name}")
+        if width == 1280:
+            for section in ("history", "parallel", "importances", "failures", "model"):
+                photograph(page, f"#{section}", f"{section}-{name}")
+        context.close()
+
+
+def photograph_pages(browser: Browser, url: str, token: str, compared: list[str]) -> None:
+    """The list, experiments beside each other, and administration, each as a whole."""
+    for width in WIDTHS:
+        context = browser.new_context(viewport={"width": width, "height": 700})
+        page = context.new_page()
+        sign_in(page, url, token)
+        photograph(page, None, f"list-{width}")
+        page.goto(f"{url}/compare?" + "&".join(f"experiment={each}" for each in compared))
+        for name in ("frontiers", "courses"):
+            page.locator(f"#plot-{name}").scroll_into_view_if_needed()
+            page.locator(f"#plot-{name} .main-svg").first.wait_for()
+        page.wait_for_timeout(1000)
+        photograph(page, None, f"compare-{width}")
+        page.goto(f"{url}/admin")
+        photograph(page, None, f"administration-{width}")
+        context.close()
+
+
+def make(url: str, token: str, count: int, only: str | None) -> None:
+    """All pictures, or only those of the figures or of the pages."""
     with Client(token, api_url=url) as client:
         experiment = fill(client, count)
+        compared = [] if only == "figures" else [experiment, fill_others(client, count)]
     IMAGES.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390), ("light", 2200)):
-            context = browser.new_context(
-                viewport={"width": width, "height": 1500},
-                color_scheme="dark" if scheme == "dark" else "light",
-            )
-            page = context.new_page()
-            open_page(page, url, token, experiment)
-            choose_two(page)
-            # It would lie over what is photographed.
-            page.evaluate("document.querySelector('.sticky').style.position = 'static'")
-            name = scheme if width == 1280 else str(width)
-            photograph(page, "#frontier", f"frontier-{name}")
-            if width == 1280:
-                for section in ("history", "parallel", "importances", "failures", "model"):
-                    photograph(page, f"#{section}", f"{section}-{name}")
-            context.close()
+        if only != "pages":
+            photograph_figures(browser, url, token, experiment)
+        if only != "figures":
+            photograph_pages(browser, url, token, compared)
         browser.close()
 
 
@@ -159,6 +227,7 @@ def main() -> None:
     """Start, make, stop."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=80, help="observations of the experiment")
+    parser.add_argument("--only", choices=("figures", "pages"), help="make only these")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tradeoff-pictures-") as folder:
         command = [sys.executable, "-m", "tradeoff", "up", "--data-dir", folder]
@@ -171,7 +240,7 @@ def main() -> None:
                     break
                 except httpx.TransportError:
                     time.sleep(1)
-            make(url, (Path(folder) / "token").read_text().strip(), given.count)
+            make(url, (Path(folder) / "token").read_text().strip(), given.count, given.only)
         finally:
             stack.terminate()
             stack.wait(60)

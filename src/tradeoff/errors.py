@@ -121,7 +121,7 @@ class TooManyRequests(TradeoffError):
 class Paused(TooManyRequests):
     """This experiment is paused.
 
-    The status is the one that clients of every kind ask again after: SigOpt's does for 150 seconds,
+    The status is the one that clients of every kind ask again after: SigOpt's does for minutes,
     and then raises the message.
 
     Args:
