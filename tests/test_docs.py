@@ -237,6 +237,9 @@ def check_command(command: str, *, in_passing: bool = False) -> None:
             check_compose(arguments)
         case "echo" | "export" | "pg_dump" | "pg_restore" | "pip" | "kubectl":
             subprocess.run(["bash", "-n", "-c", command], check=True)
+        case "sh":
+            script, *_ = arguments
+            subprocess.run(["sh", "-n", script], cwd=ROOT, check=True)
         case "helm":
             check_chart(arguments)
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -15,9 +16,12 @@ from typing import Any
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from psycopg2.extensions import parse_dsn
 
 from tests.conftest import LiveServer
 from tests.test_docs import check_tradeoff
+from tradeoff import Client
+from tradeoff.store.database import plain_url
 
 ROOT = Path(__file__).parents[2]
 OURS = ("migrate", "api", "worker", "worker-gpu")
@@ -132,4 +136,58 @@ def test_a_service_of_ours_cannot_write_its_image_nor_gain_rights(service: str) 
     assert found["cap_drop"] == ["ALL"]
     assert found["security_opt"] == ["no-new-privileges:true"]
     assert all(port.startswith("127.0.0.1:") for port in found.get("ports", []))
+    assert "secrets:/run/tradeoff:ro" in found["volumes"]
     check_tradeoff(found["command"])
+
+
+def test_the_password_of_postgres_is_made_once_and_for_those_who_need_it(tmp_path: Path) -> None:
+    described = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    (script,) = described["secrets"]["command"]
+    # As Compose does it, in a folder of ours, for an account that this one can give files to.
+    script = script.replace("$$", "$").replace("/run/tradeoff", str(tmp_path))
+    script = script.replace("10001:10001", f"{os.getuid()}:{os.getgid()}")
+
+    def make() -> dict[str, str]:
+        subprocess.run([*described["secrets"]["entrypoint"], script], check=True)
+        return {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+    made = make()
+
+    password = made["password"]
+    assert re.fullmatch("[0-9a-f]{48}", password)
+    address = described["api"]["environment"]["TRADEOFF_DATABASE_URL"]
+    parts = parse_dsn(plain_url(address))
+    assert parts["passfile"] == "/run/tradeoff/passfile"
+    who = [parts[name] for name in ("host", "port", "dbname", "user")]
+    assert made == {"password": password, "passfile": ":".join([*who, password]) + "\n"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
+    assert (
+        described["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"] == "/run/tradeoff/password"
+    )
+    assert make() == made
+    (tmp_path / "passfile").unlink()
+    assert make()["passfile"] != made["passfile"]
+
+
+def test_two_commands_lead_to_a_suggestion(live_server: LiveServer, tmp_path: Path) -> None:
+    answer = subprocess.run(
+        ["sh", "deploy/first-suggestion.sh", "robotics"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "API": live_server.url,
+            "TRADEOFF": f"{sys.executable} -m tradeoff",
+            "TRADEOFF_DATABASE_URL": live_server.database_url,
+            "TRADEOFF_DATA_DIR": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert answer.returncode == 0, answer.stderr
+    token, experiment, _, suggestion, *_ = answer.stdout.splitlines()
+    assert set(json.loads(suggestion)["assignments"]) == {"learning_rate", "layers"}
+    with Client(token.split()[-1], api_url=live_server.url) as client:
+        assert client.experiments(experiment.split("/")[-1]).fetch().name == "first"
