@@ -2,6 +2,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -390,6 +391,49 @@ def test_degenerate_history_of_other_numbers_of_metrics(case: str, metrics: int)
 
     suggested = ask(spec, History(observations), q=2)
 
+    assert all(c.explanation["reason"] is None for c in suggested.candidates)
+
+
+WIDE = spec_of(*[double(f"x{i}") for i in range(100)])
+ENTANGLED = spec_of(
+    double("a"),
+    double("b"),
+    double("only_with_u", conditions={"kind": ["u"]}),
+    category("only_with_v", "p", "q", "r", conditions={"kind": ["v"]}),
+    conditionals=[{"name": "kind", "values": ["u", "v"]}],
+    linear_constraints=[
+        {
+            "type": "less_than",
+            "threshold": 0.6,
+            "terms": [{"name": "a", "weight": 1}, {"name": "b", "weight": 1}],
+        }
+    ],
+)
+FIVE_METRICS = spec_of(
+    double("x"),
+    integer("k", 1, 2),
+    metrics=["a", "b", "c", "d", "e", {"name": "f", "strategy": "constraint", "threshold": 1e149}],
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "stddev"),
+    [(WIDE, math.nan), (ENTANGLED, math.inf), (FIVE_METRICS, -1.0)],
+    ids=["hundred parameters", "conditions and constraints", "six metrics"],
+)
+def test_wide_entangled_and_many_metrics_with_stddevs_that_are_no_numbers(
+    spec: ExperimentSpec, stddev: float
+) -> None:
+    seen = history_of(spec, 26, failing=0.1)
+    keys = [metric.key for metric in spec.metrics]
+    history = History(
+        tuple(replace(o, stddevs=dict.fromkeys(keys, stddev)) for o in seen.observations)
+    )
+
+    suggested = ask(spec, history, q=2)
+
+    assert_all_new(history, suggested)
+    assert sources(suggested) == {"model"}
     assert all(c.explanation["reason"] is None for c in suggested.candidates)
 
 
