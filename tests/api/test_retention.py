@@ -7,6 +7,7 @@ import datetime
 import hashlib
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from tests.api.belongings import make_belongings
@@ -91,6 +92,28 @@ def test_deleted_things_go_for_good_when_told_and_come_back_until_then(
     assert count(shared, "select count(*) from files where id = :id", id=owned["file"]) == 0
     assert ok(api.put(kept, {"state": "active"}))["state"] == "active"
     assert ok(api.put(other_run, {"deleted": False}))["deleted"] is False
+
+
+def test_a_round_takes_its_turn_and_the_next_one_goes_on(
+    api: Caller, shared: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "TURN_SECONDS", 0.0)
+    paths = [path_of(api.experiment()) for _ in range(3)]
+    numbers = [int(path.rpartition("/")[2]) for path in paths]
+    for path in paths:
+        ok(api.delete(path))
+    old = "update experiments set updated = now() - interval '10 days' where id = any(:ids)"
+    change(shared, old, ids=numbers)
+    left = "select count(*) from experiments where id = any(:ids)"
+    # Others' experiments may fill the pages before.
+    place = Place(experiments=numbers[0] - 1)
+
+    counts = []
+    for _ in range(3):
+        upkeep.do_once(shared, kept=Retention(deleted=9 * DAY), place=place)
+        counts.append(count(shared, left, ids=numbers))
+
+    assert counts == [2, 1, 0]
 
 
 def test_runs_of_an_experiment_that_goes_for_good_stay_in_their_project(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 
 from tradeoff.config import Settings
@@ -15,6 +15,9 @@ from tradeoff.store import audit, browser_sessions, idempotency, retention
 from tradeoff.store.database import Database
 
 logger = logging.getLogger(__name__)
+
+#: Upkeep has other things to do as well; at least one of each kind goes in a round.
+TURN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def clean(database: Database, kept: Retention, place: Place) -> None:
 
 def _erase_deleted(database: Database, age: datetime.timedelta, place: Place) -> None:
     """Each in a transaction of its own, which holds nobody up who is at work on another one."""
+    deadline = time.monotonic() + TURN_SECONDS
     with database.transaction() as session:
         runs, place.runs = retention.walk(
             session, retention.DELETED_RUNS, age=age, after=place.runs
@@ -97,13 +101,17 @@ def _erase_deleted(database: Database, age: datetime.timedelta, place: Place) ->
         experiments, place.experiments = retention.walk(
             session, retention.DELETED_EXPERIMENTS, age=age, after=place.experiments
         )
-    kinds: list[tuple[str, list[int], Callable[..., bool]]] = [
-        ("run", list(runs), retention.erase_run),
-        ("experiment", list(experiments), retention.erase_experiment),
-    ]
-    for kind, ids, erase in kinds:
-        for row_id in ids:
-            with database.transaction() as session:
-                gone = erase(session, row_id, age=age)
-            if gone:
-                logger.info("a deleted one was erased", extra={kind: row_id})
+    for number, run_id in enumerate(runs):
+        if number and time.monotonic() >= deadline:
+            place.runs = run_id - 1
+            break
+        with database.transaction() as session:
+            if retention.erase_run(session, run_id, age=age):
+                logger.info("a deleted run was erased", extra={"run": run_id})
+    for number, experiment_id in enumerate(experiments):
+        if number and time.monotonic() >= deadline:
+            place.experiments = experiment_id - 1
+            break
+        with database.transaction() as session:
+            if retention.erase_experiment(session, experiment_id, age=age):
+                logger.info("a deleted experiment was erased", extra={"experiment": experiment_id})

@@ -54,7 +54,7 @@ def walk(
         text(
             f"with page as (select id, {is_past} as past from {name} "
             "where id > :after order by id limit :limit) "
-            "select array_agg(id) filter (where past), count(*), max(id) from page"
+            "select array_agg(id order by id) filter (where past), count(*), max(id) from page"
         ),
         {"age": age, "after": after, "limit": PAGE},
     ).one()
@@ -108,8 +108,8 @@ def forget_announced(session: Session, file_ids: Sequence[int]) -> int:
 def erase_experiment(session: Session, experiment_id: int, *, age: datetime.timedelta) -> bool:
     """Take away a deleted experiment with all that belongs to it; whether it still was deleted.
 
-    Whoever brings it back waits for the end, or this waits for him and lets it be. Runs of it that
-    are not deleted stay, as runs of their project.
+    Whoever brings it back waits for the end, or this one lets it be. Runs of it that are not
+    deleted stay, as runs of their project.
     """
     if not _hold(session, DELETED_EXPERIMENTS, experiment_id, age):
         return False
@@ -149,9 +149,9 @@ def erase_run(session: Session, run_id: int, *, age: datetime.timedelta) -> bool
 
 
 def _hold(session: Session, table: tuple[str, str], row_id: int, age: datetime.timedelta) -> bool:
-    """Hold a row, if it is there and still past its time."""
+    """Hold a row, if it is there, still past its time, and nobody else is at it."""
     name, is_past = table
-    query = f"select id from {name} where id = :id and {is_past} for update"
+    query = f"select id from {name} where id = :id and {is_past} for update skip locked"
     return session.scalar(text(query), {"id": row_id, "age": age}) is not None
 
 
