@@ -24,7 +24,7 @@ for image in $images; do
             --universal --python-version 3.11 --generate-hashes \
             --no-emit-index-url --no-annotate --no-header --quiet --output-file "$lock"
         ;;
-    audit) "$tools/bin/pip-audit" --disable-pip --require-hashes --requirement "$lock" ;;
+    audit) "$tools/bin/pip-audit" --strict --disable-pip --require-hashes --requirement "$lock" ;;
     sbom)
         mkdir -p dist
         "$tools/bin/cyclonedx-py" requirements "$lock" --output-file "dist/sbom-$image.json"
