@@ -243,6 +243,28 @@ def test_a_backup_comes_back_and_is_never_written_over_anything(
     found.dispose()
 
 
+def test_a_backup_goes_through_a_pipe_and_comes_back(
+    command: Command, experiment: int, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = io.TextIOWrapper(io.BytesIO())
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", pipe)
+        written = command("backup", "-")
+    dump = pipe.buffer.getvalue()
+    assert written.code == 0
+    assert written.err.startswith(f"-: {len(dump)} bytes, of version ")
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(dump)))
+    restored = command("restore", "-", url=empty_url)
+
+    version = migrations.head()
+    assert restored.out == f"-: of version {version}, now {version}\n"
+    found = connect(empty_url)
+    with found.transaction() as session:
+        assert session.get_one(tables.Experiment, experiment).observation_count == 2
+    found.dispose()
+
+
 def test_a_backup_that_is_none_is_refused(command: Command, empty_url: str, tmp_path: Path) -> None:
     file = tmp_path / "copy.dump"
     missing = command("restore", file, url=empty_url)

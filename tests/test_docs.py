@@ -283,18 +283,25 @@ def check_compose(arguments: list[str]) -> None:
     if "--profile" in rest:
         del rest[rest.index("--profile") : rest.index("--profile") + 2]
     action, *rest = rest
-    assert action in {"build", "run", "up"}
+    assert action in {"build", "exec", "run", "start", "stop", "up"}
     for option in ("--build-arg", "--scale"):
         if option in rest:
             _, value = rest[rest.index(option) : rest.index(option) + 2]
             rest.remove(option)
             rest.remove(value)
             assert option != "--scale" or value.partition("=")[0] in services
-    named = [word for word in rest if not word.startswith("-")]
-    if named:
-        assert named[0] in services
-    if action == "run":
-        check_tradeoff(named[1:])
+    while rest and rest[0].startswith("-"):
+        rest.pop(0)
+    # What the shell does with it is not the command's.
+    named = list(itertools.takewhile(lambda word: word not in {"<", ">"}, rest))
+    if action == "exec":
+        assert named.pop(1) == "tradeoff"
+    if action in {"exec", "run"}:
+        service, *command = named
+        assert service in services
+        check_tradeoff(command)
+    else:
+        assert all(word in services for word in named if not word.startswith("-"))
 
 
 def check_shape(written: Any, real: Any, where: str) -> None:
