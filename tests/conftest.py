@@ -31,6 +31,11 @@ KERNELS = Path(__file__).parents[1] / "build" / "torch-extensions"
 os.environ.setdefault("TORCH_EXTENSIONS_DIR", str(KERNELS))
 
 
+# All tests come from one address, and many are about tokens and ids that there are not.
+os.environ["TRADEOFF_WRONG_TOKENS_PER_MINUTE"] = "1000000"
+os.environ["TRADEOFF_UNKNOWN_IDS_PER_TEN_MINUTES"] = "1000000"
+
+
 @pytest.fixture(autouse=True, scope="session")
 def spool_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where clients keep what they cannot deliver: never in the home directory."""

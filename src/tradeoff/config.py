@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     #: answers; `None`: any number.
     token_requests_per_second: float | None = Field(default=None, gt=0)
     client_requests_per_second: float | None = Field(default=None, gt=0)
+    #: Tokens that do not work, from one address, and ids of nothing, with one token, that one API
+    #: process answers as such; it refuses more.
+    wrong_tokens_per_minute: int = Field(default=30, ge=1)
+    unknown_ids_per_ten_minutes: int = Field(default=100, ge=1)
     #: What a client may have that has no quota of its own; `None`: any number.
     client_experiments: int | None = Field(default=None, ge=0)
     client_observations: int | None = Field(default=None, ge=0)

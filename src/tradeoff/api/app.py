@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 import tradeoff
 from tradeoff import traces
 from tradeoff.api import contents, cors, errors, measured, openapi, traced
+from tradeoff.api.guesses import Guesses
 from tradeoff.api.rates import Rates
 from tradeoff.api.routes import ROUTES, public
 from tradeoff.api.routing import Route
@@ -81,6 +82,7 @@ def build_api(
         acts_at_once=max(1, settings.database_pool_size - SPARE_CONNECTIONS),
         requests_at_once=settings.requests_at_once,
         rates=Rates(settings.token_requests_per_second, settings.client_requests_per_second),
+        guesses=Guesses(settings.wrong_tokens_per_minute, settings.unknown_ids_per_ten_minutes),
     )
     app.state.close = door.close
     app.state.door = door

@@ -32,12 +32,21 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from tradeoff.api import auth, bodies, errors, rows
+from tradeoff.api.guesses import Guesses
 from tradeoff.api.rates import Rates
 from tradeoff.api.routing import Route
 from tradeoff.api.wire.base import Answer
 from tradeoff.api.wire.pagination import Pagination
 from tradeoff.api.wire.suggestions import check_worker_id
-from tradeoff.errors import BadInput, Conflict, Paused, TradeoffError, Unavailable
+from tradeoff.errors import (
+    BadInput,
+    Conflict,
+    NotAllowed,
+    NotFound,
+    Paused,
+    TradeoffError,
+    Unavailable,
+)
 from tradeoff.service import access, administration, audit, leases, quotas
 from tradeoff.store import idempotency
 from tradeoff.store.database import Database, Session, Twin
@@ -103,6 +112,7 @@ class Door:
         requests_at_once: how many requests may be here; those that wait hold no thread and no
             connection, only a little memory.
         rates: how often one may ask.
+        guesses: how often one may be wrong.
     """
 
     def __init__(
@@ -115,6 +125,7 @@ class Door:
         acts_at_once: int,
         requests_at_once: int,
         rates: Rates,
+        guesses: Guesses,
     ) -> None:
         self.database = database
         self.listener = listener
@@ -122,6 +133,7 @@ class Door:
         self.paused_seconds = paused_seconds
         self.requests_at_once = requests_at_once
         self.rates = rates
+        self.guesses = guesses
         self._present = 0
         self._closing = False
         # As many threads as connections: whoever waits does so here, in order, and not on the
@@ -143,7 +155,7 @@ class Door:
 
         Raises:
             Unavailable: when too many requests are here already.
-            TooManyRequests: when this token, or its client, asks too often.
+            TooManyRequests: when this token, or its client, asks too often, or is wrong too often.
         """
         if self._present >= self.requests_at_once:
             raise Unavailable("Too many requests at this moment; try again shortly.")
@@ -152,6 +164,11 @@ class Door:
         self._present += 1
         try:
             return await self._answer(route, request)
+        except (NotAllowed, NotFound) as error:
+            address = request.client.host if request.client else None
+            secret = auth.find_secret(request.headers)
+            self.guesses.count(error, address=address, secret=secret)
+            raise
         finally:
             self._present -= 1
 
