@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Make an environment with the libraries that tradeoff.integrations works with, for tests/integrations.
 # It sees the packages of .venv (torch, keras, scikit-learn), so that only the rest is installed: about
-# 270 MB and a minute. Ray is not in it (440 MB): see tests/integrations/test_ray.py.
+# 270 MB and a minute. Ray is not in it (440 MB): scripts/ray-venv.sh has an environment for that, and
+# says by WANTED what goes into it.
 # Usage: scripts/integrations-venv.sh [FOLDER]   prints the folder of its packages at the end
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-.venv-integrations}
 python=${PYTHON:-.venv/bin/python}
-wanted='xgboost-cpu==3.2.0 lightgbm==4.7.0 optuna==5.0.0 lightning==2.6.6 transformers==5.24.0 accelerate==1.15.0'
+wanted=${WANTED:-'xgboost-cpu==3.2.0 lightgbm==4.7.0 optuna==5.0.0 lightning==2.6.6 transformers==5.24.0 accelerate==1.15.0'}
 # Tests that run side by side come here at the same moment.
 exec 9<scripts/integrations-venv.sh
 if command -v flock >/dev/null; then flock 9; fi

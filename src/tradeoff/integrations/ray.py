@@ -43,6 +43,7 @@ class TradeoffSearcher(Searcher):
             searcher that was restored.
         budget: about how many trials there will be; more are suggested all the same.
         name: of the experiment.
+        experiment_id: of one to go on with, of the same space and metrics; by default one is made.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class TradeoffSearcher(Searcher):
         client: Client | None = None,
         budget: int = 100,
         name: str = "Ray Tune",
+        experiment_id: str | None = None,
     ) -> None:
         super().__init__(metric=metric, mode=mode)
         self._metric: Any = metric
@@ -62,7 +64,7 @@ class TradeoffSearcher(Searcher):
         self._name = name
         self._space: Space | None = None
         self._suggestions: dict[str, str] = {}
-        self.experiment_id: str | None = None
+        self.experiment_id = experiment_id
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
