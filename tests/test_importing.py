@@ -6,6 +6,7 @@ files are made by Optuna itself, in tests/integrations.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,26 @@ def test_runs_as_json(client: Client, tmp_path: Path) -> None:
     assert (done["format"], done["imported"], done["failed"]) == ("wandb", 3, 1)
     found = observed(client, done["experiment"])
     assert found[1]["assignments"] == {"lr": 0.1, "model.layers": 4}
+
+
+def test_runs_as_the_script_of_wandb_writes_them(client: Client, tmp_path: Path) -> None:
+    # The script of its documentation makes a data frame of dictionaries, and a CSV of that.
+    file = tmp_path / "project.csv"
+    with file.open("w", newline="") as text:
+        writer = csv.writer(text)
+        writer.writerow(["", "summary", "config", "name"])
+        for number, run in enumerate(WANDB_RUNS[:2]):
+            summary = {**run["summary"], "_wandb": {"runtime": 3}, "gap": float("nan")}
+            writer.writerow([number, summary, run["config"], run["name"]])
+
+    done = take(client, file, metrics=["accuracy", "latency"], minimize=["latency"])
+
+    assert (done["format"], done["imported"], done["failed"]) == ("wandb", 2, 0)
+    found = observed(client, done["experiment"])
+    assert found[1]["assignments"] == {"lr": 0.1, "model.layers": 4}
+    assert found[1]["metadata"]["run"] == "calm-sun-2"
+    with pytest.raises(TableError, match="line 2, config: must be a dictionary"):
+        from_wandb.read_printed(b"name,config,summary\na,1,{}\n")
 
 
 def test_results_of_runs_must_be_named(client: Client, tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
-"""Runs of W&B as a table: the CSV that its table of runs downloads, or runs as JSON.
+"""Runs of W&B as a table: the CSV that its table of runs downloads, or runs as its API has them.
 
-As JSON it is a list of runs, each with `config`, `summary`, `state` and `name`, as their API has
-them; `docs/importing.md` has the lines that write it.
+As JSON that is a list of runs, each with `config`, `summary`, `state` and `name`;
+`docs/importing.md` has the lines that write it. The script in W&B's own documentation writes them
+as CSV, in which `config` and `summary` are dictionaries as Python prints them.
 """
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
+import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -22,15 +26,44 @@ OF_THE_RUN = frozenset(
         "Notes", "Runtime", "Start Time", "State", "Sweep", "Tags", "Updated", "User",
     }
 )  # fmt: skip
+#: The columns of the CSV that the script of W&B's documentation writes.
+PRINTED = frozenset({"config", "summary", "name"})
+#: What Python prints for numbers that are none, and has no literals for.
+NO_NUMBER = re.compile(r"(?<=[:,\[] )-?(?:nan|inf)(?=[,}\]])")
+
+
+def is_printed(raw: bytes) -> bool:
+    """Whether these are runs with their dictionaries as Python prints them."""
+    return {*_header(raw)} >= PRINTED
+
+
+def read_printed(raw: bytes) -> bytes:
+    """Such runs as JSON.
+
+    Raises:
+        TableError: when a cell is no dictionary; with its line.
+    """
+    runs = []
+    reader = csv.DictReader(io.StringIO(raw.decode("utf-8-sig")))
+    for row in reader:
+        run: dict[str, Any] = {"name": row["name"], "state": row.get("state")}
+        for name in ("config", "summary"):
+            try:
+                run[name] = ast.literal_eval(NO_NUMBER.sub("None", row[name]))
+            except (ValueError, SyntaxError):
+                run[name] = None
+            if not isinstance(run[name], dict):
+                raise TableError(f"line {reader.line_num}, {name}: must be a dictionary of Python")
+        runs.append(run)
+    return json.dumps(runs, default=str).encode()
 
 
 def meanings(raw: bytes) -> dict[str, str]:
     """What the columns of W&B's CSV are that are neither configuration nor result."""
-    header = next(csv.reader(io.StringIO(raw.decode("utf-8-sig").partition("\n")[0])), [])
     known = {"State": "status", "Created": "created", "Name": "metadata:run", "ID": "id"}
     return {
         name: known.get(name, "ignore")
-        for name in (each.strip() for each in header)
+        for name in _header(raw)
         if name in OF_THE_RUN or name.startswith("_")
     }
 
@@ -60,6 +93,11 @@ def to_csv(raw: bytes, metrics: Collection[str]) -> bytes:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
+
+
+def _header(raw: bytes) -> list[str]:
+    first = raw.partition(b"\n")[0].decode("utf-8-sig", "replace")
+    return [name.strip() for name in next(csv.reader(io.StringIO(first)), [])]
 
 
 def _row(run: Body, metrics: Collection[str]) -> dict[str, Any]:

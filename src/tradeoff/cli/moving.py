@@ -268,6 +268,7 @@ def _read_table(
     parameters, known = _names(described)
     metrics = metrics or known
     if kind == "wandb":
+        raw = from_wandb.read_printed(raw) if from_wandb.is_printed(raw) else raw
         raw = from_wandb.to_csv(raw, metrics) if raw.lstrip().startswith(b"[") else raw
         said = from_wandb.meanings(raw) | dict(said)
         if not metrics:

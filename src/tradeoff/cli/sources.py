@@ -59,11 +59,13 @@ def recognize(path: Path, raw: bytes) -> Format:
 
 
 def _is_wandb(raw: bytes) -> bool:
-    """Whether the first line is that of W&B's table of runs."""
+    """Whether the first line is that of W&B's table of runs, or of its documentation's script."""
     names = {
         name.strip(' "\r')
         for name in raw.partition(b"\n")[0].decode("utf-8-sig", "replace").split(",")
     }
+    if {"name", "config", "summary"} <= names:
+        return True
     return {"Name", "State"} <= names and bool({"Runtime", "Created", "Sweep", "User"} & names)
 
 
