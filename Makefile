@@ -98,7 +98,7 @@ bench-service: setup ## measure the service under load, beside what the machine 
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.service $(ARGS)
 
 .PHONY: bench-headline
-bench-headline: setup ## search beside random search on real trainings; in full for a GPU, ARGS="--scale quick" for two cores
+bench-headline: setup ## search beside random search on real trainings; in full for a GPU, ARGS="--scale reduced" for two cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.headline $(ARGS)
 
 .PHONY: format

@@ -1,7 +1,7 @@
 """Measure the headline: our search beside random search, on real trainings.
 
     python -m benchmarks.headline --data DIR            in full: 4,800 and 480 trainings, for a GPU
-    python -m benchmarks.headline --scale quick         small networks, for two cores
+    python -m benchmarks.headline --scale reduced       a smaller question, for two cores
 
 Each training is kept as it ends, so that the same command goes on after an interruption.
 """
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.headline import compare, figures, report, searches, table
-from benchmarks.headline.scale import BY_NAME
+from benchmarks.headline.scale import BY_NAME, Scale
 from examples.keras_diatoms import diatoms
 from tradeoff.store import embedded
 
@@ -31,6 +31,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with Adiac; else it is downloaded")
     parser.add_argument("--out", type=Path, help="of the tables; else results/SCALE here")
     parser.add_argument("--figures", type=Path, help="folder for the figures; else that of --out")
+    parser.add_argument(
+        "--only",
+        choices=["random", "suggestions", "report"],
+        help="one search, so that two go side by side; or the report on what there is so far",
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     scale = BY_NAME[options.scale]
@@ -40,7 +45,7 @@ def main() -> None:
     if options.data is None:
         options.data = out / "data"
         diatoms.download(options.data)
-    data = diatoms.load(options.data)
+    data = scale.reduce(diatoms.load(options.data))
     # The time of a network is that of one thread.
     torch.set_num_threads(1)
     table.write_provenance(out, scale, options.data, device)
@@ -49,19 +54,33 @@ def main() -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn()) as bars:
         trainer = searches.Trainer(scale, data, device, bars)
-        searches.draw_at_random(scale, trainer, at_random, bars)
-        server = (out / "server").resolve()
-        searches.ask_the_server(scale, trainer, ours, bars, server)
-        if server.exists():
-            embedded.remove(server)
-            shutil.rmtree(server, ignore_errors=True)
+        if options.only in {None, "random"}:
+            searches.draw_at_random(scale, trainer, at_random, bars)
+        if options.only in {None, "suggestions"}:
+            ask_the_server(scale, trainer, ours, bars, (out / "server").resolve())
+    if options.only not in {None, "report"}:
+        return
+    if not (ours.rows and at_random.rows):
+        raise SystemExit(f"there is nothing to compare in {out} yet")
     a, b = table.outcomes(ours.rows), table.outcomes(at_random.rows)
-    tenth = max(1, scale.suggestions // 10)
-    verdict = compare.judge(a, b, tenth=tenth, resamples=scale.resamples)
+    asked = {"first": scale.looked_at, "resamples": scale.resamples}
+    verdict = compare.judge(a, b, **asked)
+    counted = compare.judge(table.counted(ours.rows), table.counted(at_random.rows), **asked)
     within = compare.region(b, budget=len(a), resamples=scale.resamples)
     note = f"Diatoms, run '{scale.name}': {scale.epochs} epochs"
     figures.draw(a, b, within, verdict, options.figures or out, note)
-    Console(soft_wrap=True, highlight=False, markup=False).print(report.write(verdict, scale, out))
+    text = report.write(verdict, counted, scale, out)
+    Console(soft_wrap=True, highlight=False, markup=False).print(text)
+
+
+def ask_the_server(
+    scale: Scale, trainer: searches.Trainer, ours: table.Table, bars: Progress, server: Path
+) -> None:
+    """Search by suggestions, and leave nothing of the server behind."""
+    searches.ask_the_server(scale, trainer, ours, bars, server)
+    if server.exists():
+        embedded.remove(server)
+        shutil.rmtree(server, ignore_errors=True)
 
 
 if __name__ == "__main__":

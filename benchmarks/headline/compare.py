@@ -46,13 +46,13 @@ class Verdict:
 
     Attributes:
         budget: of our search.
-        tenth: of it; the first so many suggestions.
+        first: so many of our first suggestions are looked at alone.
         random: how many random trainings.
         combined: size of the frontier of all results.
         share: of it that is ours.
-        share_of_tenth: of the frontier of our first tenth and all random, what is ours.
+        share_of_first: of the frontier of those and all random, what is ours.
         volume: of all our suggestions.
-        volume_of_tenth: of the first tenth of them.
+        volume_of_first: of the first ones.
         volume_random: of all random trainings.
         volumes_resampled: of random trainings at our budget, a value for each resample.
         corner: how many of ours lie in the corner, and how many of random.
@@ -61,13 +61,13 @@ class Verdict:
     """
 
     budget: int
-    tenth: int
+    first: int
     random: int
     combined: int
     share: float
-    share_of_tenth: float
+    share_of_first: float
     volume: float
-    volume_of_tenth: float
+    volume_of_first: float
     volume_random: float
     volumes_resampled: Array
     corner: tuple[int, int]
@@ -80,13 +80,13 @@ class Verdict:
         return float((self.volumes_resampled < self.volume).mean())
 
 
-def judge(ours: Outcomes, at_random: Outcomes, *, tenth: int, resamples: int) -> Verdict:
+def judge(ours: Outcomes, at_random: Outcomes, *, first: int, resamples: int) -> Verdict:
     """Compare.
 
     Args:
         ours: in the order of their suggestions.
         at_random: of random configurations.
-        tenth: so many of ours are looked at alone.
+        first: so many of ours are looked at alone.
         resamples: how often random results are drawn at the budget of ours.
     """
     a, b = _maximised(ours), _maximised(at_random)
@@ -104,13 +104,13 @@ def judge(ours: Outcomes, at_random: Outcomes, *, tenth: int, resamples: int) ->
     draws = resampled(len(b), len(a), resamples)
     return Verdict(
         budget=len(a),
-        tenth=tenth,
+        first=first,
         random=len(b),
         combined=len(front),
         share=_share(a, b),
-        share_of_tenth=_share(a[:tenth], b),
+        share_of_first=_share(a[:first], b),
         volume=volume(a),
-        volume_of_tenth=volume(a[:tenth]),
+        volume_of_first=volume(a[:first]),
         volume_random=volume(b),
         volumes_resampled=np.array([volume(b[draw]) for draw in draws]),
         corner=(len(in_corner), int((b >= corner).all(axis=1).sum())),

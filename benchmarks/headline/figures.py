@@ -24,15 +24,15 @@ def draw(
 ) -> list[Path]:
     """Write the figures into a folder; the note says what run they are of."""
     folder.mkdir(parents=True, exist_ok=True)
-    tenth = ours[: verdict.tenth]
+    first = ours[: verdict.first]
     names = {
         "frontiers": lambda axes: (
             _points(axes, at_random, RANDOM, f"random, {len(at_random)}"),
             _points(axes, ours, OURS, f"Tradeoff, {len(ours)}"),
         ),
-        "tenth": lambda axes: (
+        "first": lambda axes: (
             _points(axes, at_random, RANDOM, f"random, {len(at_random)}"),
-            _points(axes, tenth, OURS, f"Tradeoff, the first {len(tenth)}"),
+            _points(axes, first, OURS, f"Tradeoff, the first {len(first)}"),
         ),
         "region": lambda axes: (
             _region(axes, within, f"random, {len(ours)}: 95 % of the frontiers"),
@@ -73,7 +73,7 @@ def _draw_volumes(verdict: Verdict, path: Path, note: str) -> Path:
     axes.hist(verdict.volumes_resampled, bins=40, color=RANDOM, alpha=0.5)
     lines: Sequence[tuple[float, str, str, str]] = (
         (verdict.volume, OURS, "-", f"Tradeoff, {verdict.budget}"),
-        (verdict.volume_of_tenth, OURS, ":", f"Tradeoff, the first {verdict.tenth}"),
+        (verdict.volume_of_first, OURS, ":", f"Tradeoff, the first {verdict.first}"),
         (verdict.volume_random, RANDOM, "-", f"random, {verdict.random}"),
     )
     for volume, color, style, label in lines:

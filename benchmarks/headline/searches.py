@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from benchmarks.headline import timing, training
 from benchmarks.headline.scale import Scale
-from benchmarks.headline.table import Row, Table
+from benchmarks.headline.table import Row, Table, multiplications
 from examples.keras_diatoms.diatoms import Diatoms
 from examples.keras_diatoms.question import METRICS
 from tradeoff import Client, config, stack, supervisor
@@ -24,6 +24,8 @@ from tradeoff.spec.experiment import ExperimentSpec
 RANDOM_SEED = 2018
 #: Asking waits for the model rather than train a less informed network.
 WAIT_SECONDS = 60.0
+#: So many lots of random configurations are sorted by their cost at once.
+BLOCK = 10
 #: The API takes so many observations at once.
 BATCH = 2500
 
@@ -66,8 +68,9 @@ class Trainer:
 def draw_at_random(scale: Scale, trainer: Trainer, table: Table, bars: Progress) -> None:
     """Train random configurations until the table has them all.
 
-    Which are trained together is settled by their cost, and which there are by the seed, so that an
-    interrupted run goes on with the same.
+    Which there are is settled by the seed, and which of a block are trained together by their cost.
+    An interrupted run goes on with the same, and what it has is a fair sample but for the last
+    block.
     """
     spec = ExperimentSpec.model_validate(
         {
@@ -79,7 +82,10 @@ def draw_at_random(scale: Scale, trainer: Trainer, table: Table, bars: Progress)
     drawn = design.random_points(spec, seed=RANDOM_SEED, start=0, count=scale.random)
     done = {row["seed"] for row in table.rows}
     left = [(seed, point) for seed, point in enumerate(drawn) if seed not in done]
-    left.sort(key=lambda pair: (pair[1]["batch_size"], _weights(pair[1])))
+    block = BLOCK * scale.together
+    left.sort(
+        key=lambda pair: (pair[0] // block, pair[1]["batch_size"], multiplications(pair[1])),
+    )
     bar = bars.add_task("random", total=scale.random, completed=len(done))
     for start in range(0, len(left), scale.together):
         some = left[start : start + scale.together]
@@ -150,10 +156,3 @@ def _tell(experiment: Experiment, scale: Scale, rows: Sequence[Row]) -> None:
         reports.append({"assignments": {name: row[name] for name in names}, **outcome})
     for start in range(0, len(reports), BATCH):
         experiment.observations().create_batch(reports[start : start + BATCH])
-
-
-def _weights(configuration: Mapping[str, Any]) -> int:
-    """What most of a network's cost goes with."""
-    filters = [1, *(configuration[f"conv_{block}_num_filters"] for block in (1, 2, 3))]
-    sizes = [configuration[f"conv_{block}_filter_size"] for block in (1, 2, 3)]
-    return sum(a * b * size for a, b, size in zip(filters[:-1], filters[1:], sizes, strict=True))

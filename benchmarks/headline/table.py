@@ -107,3 +107,15 @@ def _value(text: str) -> Any:
 def outcomes(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
     """Accuracy and milliseconds of those that succeeded."""
     return [(r["accuracy"], r["inference_ms"]) for r in rows if r["accuracy"] is not None]
+
+
+def counted(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """Accuracy and multiplications at a point of a series: a cost that no busy machine blurs."""
+    return [(r["accuracy"], multiplications(r)) for r in rows if r["accuracy"] is not None]
+
+
+def multiplications(configuration: Mapping[str, Any]) -> int:
+    """Of a network's convolutions at a point of a series; also the number of their weights."""
+    filters = [1, *(configuration[f"conv_{block}_num_filters"] for block in (1, 2, 3))]
+    sizes = [configuration[f"conv_{block}_filter_size"] for block in (1, 2, 3)]
+    return sum(a * b * size for a, b, size in zip(filters[:-1], filters[1:], sizes, strict=True))

@@ -101,11 +101,13 @@ class Stack:
             self._add_block(block, before, filters, sizes, generators)
             before = filters
         self._add_dense(before, length_classes, generators)
-        for name, value in self.parameters.items():
-            self.parameters[name] = value.to(device).requires_grad_()
+        weights = torch.cat([value.flatten(1) for value in self.parameters.values()], 1).to(device)
+        parts = weights.split([value[0].numel() for value in self.parameters.values()], 1)
+        for (name, value), part in zip(list(self.parameters.items()), parts, strict=True):
+            self.parameters[name] = part.view_as(value).detach().requires_grad_()
         self._masks = {name: mask.to(device) for name, mask in self._masks.items()}
         self.averages = {name: value.to(device) for name, value in self.averages.items()}
-        self._adam = Adam(configurations, self.parameters, device)
+        self._adam = Adam(configurations, weights)
 
     def _add_block(
         self,
@@ -156,7 +158,8 @@ class Stack:
         counts = weight.sum(0).clamp(min=1)
         loss = ((losses.view_as(weight) * weight).sum(0) / counts).sum()
         gradients = torch.autograd.grad(loss, list(self.parameters.values()))
-        self._adam.step(self.parameters, gradients, active=weight.sum(0) > 0)
+        together = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
+        self._adam.step(together, active=weight.sum(0) > 0)
 
     def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """Scores, `N x B x classes`; with weights as in training, and averages are updated."""
@@ -165,10 +168,16 @@ class Stack:
         for block in BLOCKS:
             K = self._sizes[block]
             kernel = self.parameters[f"kernel_{block}"] * self._masks[f"kernel_{block}"]
-            padded = functional.pad(h.reshape(N, -1, L), ((K - 1) // 2, K // 2))
-            bias = self.parameters[f"bias_{block}"].flatten()
-            z = functional.conv1d(padded, kernel.flatten(0, 1), bias, groups=B)
-            h = functional.relu(self._normalise(block, z.view(N, B, -1, L), weight))
+            padded = functional.pad(h, ((K - 1) // 2, K // 2))
+            # One product of matrices a network. A convolution in groups does the same, and takes
+            # longer on a CPU.
+            windows = padded.unfold(-1, K, 1).permute(1, 2, 4, 0, 3)  # B x C x K x N x L
+            z = kernel.flatten(2) @ windows.reshape(B, -1, N * L)  # B x F x NL
+            z = (
+                z.view(B, -1, N, L).permute(2, 0, 1, 3)
+                + self.parameters[f"bias_{block}"][..., None]
+            )
+            h = functional.relu(self._normalise(block, z, weight))
         mean = h.mean(-1)  # N x B x C
         dense, bias = self.parameters["dense"], self.parameters["dense_bias"]
         return torch.einsum("nbc,bkc->nbk", mean, dense) + bias
@@ -210,44 +219,43 @@ class Stack:
 
 
 class Adam:
-    """Keras's Adam with an inverse decay, and settings of its own for each network."""
+    """Keras's Adam with an inverse decay, and settings of its own for each network.
 
-    def __init__(
-        self,
-        configurations: Sequence[Mapping[str, Any]],
-        parameters: Mapping[str, Tensor],
-        device: torch.device,
-    ) -> None:
+    Args:
+        configurations: `B` of them.
+        weights: `B x …`, all of a network in one row; steps change them in place.
+    """
+
+    def __init__(self, configurations: Sequence[Mapping[str, Any]], weights: Tensor) -> None:
         def column(name: str) -> Tensor:
-            logs = [c[name] for c in configurations]
-            return torch.tensor(logs, dtype=torch.float64).exp().to(device)
+            logs = [[c[name]] for c in configurations]
+            return torch.tensor(logs, dtype=torch.float64).exp().to(weights.device)
 
-        self._rate, self._decay, self._epsilon = map(column, ("log_lr", "log_decay", "log_epsilon"))
+        self._rate, self._decay = column("log_lr"), column("log_decay")
         self._beta_1, self._beta_2 = 1 - column("log_beta_1"), 1 - column("log_beta_2")
-        self._first = [torch.zeros_like(value) for value in parameters.values()]
-        self._second = [torch.zeros_like(value) for value in parameters.values()]
+        self._epsilon = column("log_epsilon").to(weights.dtype)
+        self._ratios = [(1 - beta).to(weights.dtype) for beta in (self._beta_1, self._beta_2)]
+        self._weights = weights
+        self._first, self._second = torch.zeros_like(weights), torch.zeros_like(weights)
         self._steps = 0
 
     @torch.no_grad()
-    def step(
-        self, parameters: Mapping[str, Tensor], gradients: Sequence[Tensor], *, active: Tensor
-    ) -> None:
-        """One step of those that are active; the others have ended and stay so."""
+    def step(self, gradients: Tensor, *, active: Tensor) -> None:
+        """One step of those that are active; the others have ended and stay so.
+
+        Args:
+            gradients: as the weights.
+            active: `B` booleans.
+        """
         rate = self._rate / (1 + self._decay * self._steps)
         self._steps += 1
         rate = rate * (1 - self._beta_2**self._steps).sqrt() / (1 - self._beta_1**self._steps)
-        for value, gradient, first, second in zip(
-            parameters.values(), gradients, self._first, self._second, strict=True
-        ):
-            shape = (-1, *[1] * (value.dim() - 1))
-            alpha, beta_1, beta_2, epsilon = (
-                each.to(value.dtype).view(shape)
-                for each in (rate, self._beta_1, self._beta_2, self._epsilon)
-            )
-            first.add_((gradient - first) * (1 - beta_1))
-            second.add_((gradient.square() - second) * (1 - beta_2))
-            change = alpha * first / (second.sqrt() + epsilon)
-            value.sub_(torch.where(active.view(shape), change, torch.zeros_like(change)))
+        self._first.add_((gradients - self._first) * self._ratios[0])
+        self._second.add_((gradients.square() - self._second) * self._ratios[1])
+        change = self._first / (self._second.sqrt() + self._epsilon)
+        change *= rate.to(change.dtype)
+        # A product would not do: what has diverged is no number.
+        self._weights.sub_(torch.where(active[:, None], change, torch.zeros_like(change)))
 
 
 def _glorot(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.headline import compare, sentiment, table, training
+from benchmarks.headline import compare, scale, sentiment, table, training
 from examples.keras_diatoms.diatoms import Diatoms
 
 ROOT = Path(__file__).parents[2]
@@ -139,17 +140,37 @@ def test_the_comparison_counts_what_is_on_the_frontier() -> None:
     ours = [(0.9, 4.0), (0.7, 2.0), (0.5, 3.0)]
     at_random = [(0.8, 4.0), (0.6, 2.0), (0.4, 1.0), (0.4, 5.0)]
 
-    verdict = compare.judge(ours, at_random, tenth=1, resamples=40)
+    verdict = compare.judge(ours, at_random, first=1, resamples=40)
 
     assert verdict.combined == 3
     assert verdict.share == pytest.approx(2 / 3)
-    assert verdict.share_of_tenth == pytest.approx(1 / 3)
+    assert verdict.share_of_first == pytest.approx(1 / 3)
     assert verdict.dominated == (2, 3)
-    assert 0 < verdict.volume_of_tenth < verdict.volume < 1
+    assert 0 < verdict.volume_of_first < verdict.volume < 1
     assert verdict.volumes_resampled.max() <= verdict.volume_random < verdict.volume
     assert verdict.beaten == 1
-    again = compare.judge(ours, at_random, tenth=1, resamples=40)
+    again = compare.judge(ours, at_random, first=1, resamples=40)
     assert np.array_equal(again.volumes_resampled, verdict.volumes_resampled)
+
+
+def test_a_reduced_run_has_fewer_classes_points_and_filters(waves: Diatoms) -> None:
+    less = dataclasses.replace(scale.TINY, classes=2, averaged=4, filters_divided_by=8)
+
+    part = less.reduce(waves)
+
+    assert part.classes == 2
+    assert part.train.shape == (20, 5, 1)
+    assert part.validate.shape == (8, 5, 1)
+    assert part.train[0, 1, 0] == pytest.approx(waves.train[0, 4:8, 0].mean())
+    bounds = {each["name"]: each["bounds"]["max"] for each in less.parameters()}
+    assert bounds["conv_1_num_filters"] == 32
+    assert scale.FULL.reduce(waves).train.shape == waves.train.shape
+
+
+def test_multiplications_are_those_of_the_convolutions() -> None:
+    assert table.multiplications(SMALL) == 3 * 5 + 2 * 5 * 4 + 4 * 4 * 3
+    rows: list[table.Row] = [{**SMALL, "accuracy": 0.5}, {**SMALL, "accuracy": None}]
+    assert table.counted(rows) == [(0.5, 103)]
 
 
 def test_the_region_of_random_is_where_its_subsets_lie() -> None:
@@ -224,8 +245,9 @@ def test_the_whole_runs_to_its_report_and_goes_on(waves: Diatoms, tmp_path: Path
         assert (len(ours), len(at_random)) == (10, 12)
         # The second time nothing is trained, and no server is started.
         assert not (out / "server").exists()
+    assert "12 of 12 random trainings, 10 of 10 suggestions" in done.stdout
     pictures = {path.name for path in out.glob("*.png")}
     assert pictures == {
-        f"headline-{name}.png" for name in ("frontiers", "tenth", "region", "volumes")
+        f"headline-{name}.png" for name in ("frontiers", "first", "region", "volumes")
     }
     assert (out / "provenance.json").exists()
