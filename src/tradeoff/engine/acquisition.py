@@ -89,7 +89,7 @@ class Improvement(Protocol):
 
 
 class Utility:
-    """The logarithm of what a point is worth: improvement, constraints and success together."""
+    """The logarithm of what a point is worth: improvement, constraints, success and belief."""
 
     def __init__(
         self,
