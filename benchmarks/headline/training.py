@@ -102,7 +102,7 @@ class Stack:
             before = filters
         self._add_dense(before, length_classes, generators)
         weights = torch.cat([value.flatten(1) for value in self.parameters.values()], 1).to(device)
-        parts = weights.split([value[0].numel() for value in self.parameters.values()], 1)
+        parts = torch.split(weights, [value[0].numel() for value in self.parameters.values()], 1)
         for (name, value), part in zip(list(self.parameters.items()), parts, strict=True):
             self.parameters[name] = part.view_as(value).detach().requires_grad_()
         self._masks = {name: mask.to(device) for name, mask in self._masks.items()}
