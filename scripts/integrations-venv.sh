@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-.venv-integrations}
 python=${PYTHON:-.venv/bin/python}
-wanted=${WANTED:-'xgboost-cpu==3.2.0 lightgbm==4.7.0 optuna==5.0.0 lightning==2.6.6 transformers==5.24.0 accelerate==1.15.0'}
+wanted=${WANTED:-'xgboost-cpu==3.2.0 lightgbm==4.7.0 optuna==5.0.0 lightning==2.6.6 transformers==5.24.0 accelerate==1.15.0 hydra-core==1.3.8'}
 # Tests that run side by side come here at the same moment.
 exec 9<scripts/integrations-venv.sh
 if command -v flock >/dev/null; then flock 9; fi
