@@ -17,7 +17,7 @@ if [ "$(cat "$folder/.installed" 2>/dev/null)" != "$wanted" ]; then
     "$python" -m venv --clear "$folder"
     packages "$python" >"$(packages "$folder/bin/python")/shared.pth"
     # shellcheck disable=SC2086  # one word a package
-    "$folder/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt $wanted >&2
+    "$folder/bin/pip" install --quiet --no-compile --disable-pip-version-check -c constraints.txt $wanted >&2
     echo "$wanted" >"$folder/.installed"
 fi
 packages "$folder/bin/python"

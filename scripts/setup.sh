@@ -46,6 +46,7 @@ find_python() {
         'Install one (on Debian and Ubuntu its python3.x-venv package too), or name it: make setup PYTHON=/path/to/python'
 }
 
+# Nothing is compiled to bytecode beforehand: of most packages a small part is ever imported.
 # A configured folder of wheels that does not exist is no news to anybody; all else that pip says is.
 pip() {
     "$venv/bin/python" -m pip --log "$log" "$@" 2>&1 |
@@ -65,8 +66,8 @@ install_torch() {
         return
     elif [ -n "${TORCH_INDEX:-}" ]; then
         say "torch $wanted from TORCH_INDEX"
-        pip install --quiet --no-deps --index-url "$TORCH_INDEX" "torch==$wanted"
-    elif pip install --quiet --no-index --no-deps "torch==$wanted" >/dev/null; then
+        pip install --quiet --no-compile --no-deps --index-url "$TORCH_INDEX" "torch==$wanted"
+    elif pip install --quiet --no-compile --no-index --no-deps "torch==$wanted" >/dev/null; then
         say "torch $wanted from a local wheel"
     else
         if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then
@@ -74,7 +75,7 @@ install_torch() {
                 'To save them, stop and set TORCH_INDEX to the CPU index that the installation page of PyTorch names.'
         fi
         say "torch $wanted (the largest part, minutes)"
-        pip install --quiet -c constraints.txt torch
+        pip install --quiet --no-compile -c constraints.txt torch
     fi
 }
 
@@ -93,7 +94,7 @@ main() {
     trap '[ $? = 0 ] || say "stopped: the lines above say why, and $log has all that pip said" >&2' EXIT
     install_torch
     say 'all other packages (about a minute)'
-    pip install --quiet -c constraints.txt -e '.[dev]'
+    pip install --quiet --no-compile -c constraints.txt -e '.[dev]'
     fingerprint >"$stamp"
     say "ready after $SECONDS s"
 }

@@ -14,6 +14,6 @@ if ! "$folder/bin/python" -c 'import sigopt, xgboost; assert sigopt.version.VERS
     "$python" -m venv --clear "$folder"
     # The client imports pkg_resources, which newer setuptools no longer have. xgboost is for
     # sigopt.xgboost; the build without CUDA, which saves 0.7 GB.
-    "$folder/bin/pip" install --quiet 'sigopt==8.8.3' 'setuptools<81' 'xgboost-cpu==2.1.4' >&2
+    "$folder/bin/pip" install --quiet --no-compile 'sigopt==8.8.3' 'setuptools<81' 'xgboost-cpu==2.1.4' >&2
 fi
 echo "$folder/bin/python"

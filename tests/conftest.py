@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 # Threads of linear algebra only fight each other on small machines.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# BoTorch compiles its kernel at the first use, which takes a minute: once for all who test, and not
-# in the home directory, where every environment would build it anew.
-KERNELS = Path(__file__).parents[1] / "build" / "torch-extensions"
-os.environ.setdefault("TORCH_EXTENSIONS_DIR", str(KERNELS))
-
 
 # All tests come from one address, and many are about tokens and ids that there are not.
 os.environ["TRADEOFF_WRONG_TOKENS_PER_MINUTE"] = "1000000"

@@ -331,18 +331,20 @@ def test_failures_lead_to_less_effort_and_at_last_to_no_model(
 ) -> None:
     experiment_id = make_experiment(database, account)
     observe(database, account, experiment_id, count=8)
-    with contextlib.closing(EngineProcess(engine=hooks.raises)) as engine:
-        refresher = make_refresher(database, engine)
-        efforts = []
-        for _ in range(9):
-            task = refresher.begin(experiment_id)
-            assert task is not None
-            efforts.append(task.question.effort)
-            with pytest.raises(EngineFailed, match="poison"):
-                refresher.refresh(experiment_id)
+    efforts = []
 
-        assert efforts == ["full"] * 3 + ["subset"] * 3 + ["light"] * 3
-        assert refresher.refresh(experiment_id) is False
+    class Poisoned(EngineProcess):
+        def ask(self, question: Question, *, limit_seconds: float) -> Suggested:
+            efforts.append(question.effort)
+            raise EngineFailed("poison")
+
+    refresher = make_refresher(database, Poisoned())
+    for _ in range(9):
+        with pytest.raises(EngineFailed, match="poison"):
+            refresher.refresh(experiment_id)
+
+    assert efforts == ["full"] * 3 + ["subset"] * 3 + ["light"] * 3
+    assert refresher.refresh(experiment_id) is False
 
     with database.transaction() as session:
         experiment = experiments.get(session, experiment_id)
