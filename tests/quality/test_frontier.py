@@ -73,8 +73,10 @@ def test_where_three_in_four_fail_few_suggestions_do_and_more_is_found(seed: int
     found = search("sentiment", "tradeoff", seed)
     unaware = search("sentiment", "without-classifier", seed)
 
-    assert found.failures < 0.35  # measured 6 to 22 %, and 86 % without the classifier
-    assert found.failures < unaware.failures - 0.3
+    assert (
+        found.failures < 0.2
+    )  # measured 10 to 12 %, 21 to 31 % without the classifier, 74 % at random
+    assert found.failures < unaware.failures - 0.05
     assert found.scores[BUDGET] >= unaware.scores[BUDGET]
 
 
