@@ -40,7 +40,12 @@ def test_answers_cut_and_api_killed(stack: Stack, fault_seconds: float) -> None:
         proxy.cut_probability = 0.05
 
         deadline = time.monotonic() + fault_seconds
-        while time.monotonic() < deadline:
+        # So long, and until what it is about has happened, which a busy machine takes longer for.
+        while time.monotonic() < deadline or not (
+            stack.kills["api"] >= 2
+            and proxy.seen["answers cut"] >= 3
+            and load.trouble(loops)["replayed"] >= 1
+        ):
             time.sleep(3)
             stack.kill(api)
             load.await_progress(loops, seconds=30)
@@ -48,10 +53,6 @@ def test_answers_cut_and_api_killed(stack: Stack, fault_seconds: float) -> None:
         load.stop(loops)
 
     load.audit(loops, stack.database_url).assert_clean()
-    assert stack.kills["api"] >= 2
-    assert proxy.seen["answers cut"] >= 3, proxy.seen
-    seen = load.trouble(loops)
-    assert seen["replayed"] >= 1, f"no answer was lost after its commit: {seen}"
 
 
 @pytest.mark.slow
@@ -69,7 +70,7 @@ def test_sessions_ended_again_and_again(stack: Stack, fault_seconds: float) -> N
         loop.start()
 
     deadline = time.monotonic() + fault_seconds
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline or stack.kills["sessions"] < 9:
         load.await_progress(loops, 5)
         stack.end_sessions()
         time.sleep(3)
@@ -77,7 +78,6 @@ def test_sessions_ended_again_and_again(stack: Stack, fault_seconds: float) -> N
     load.stop(loops)
 
     load.audit(loops, stack.database_url).assert_clean()
-    assert stack.kills["sessions"] >= 9, stack.kills
     assert api.is_alive()
     assert api.starts == 1
     assert worker.is_alive()
@@ -111,7 +111,7 @@ def test_rolling_restart(stack: Stack, fault_seconds: float) -> None:
 
         restarts = 0
         deadline = time.monotonic() + fault_seconds
-        while time.monotonic() < deadline:
+        while restarts < 2 or time.monotonic() < deadline:
             api = apis[restarts % 2]
             load.await_progress(loops, 5)
             api.send(signal.SIGTERM)
@@ -123,7 +123,6 @@ def test_rolling_restart(stack: Stack, fault_seconds: float) -> None:
         load.stop(loops)
 
     load.audit(loops, stack.database_url).assert_clean()
-    assert restarts >= 2
     seen = load.trouble(loops)
     answered = [name for name in seen if name.isdigit()]
     assert not answered, f"errors were answered: {seen}"
