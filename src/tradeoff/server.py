@@ -12,7 +12,7 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
-from tradeoff import config, errors, installation, measures, stack, supervisor, traces
+from tradeoff import config, ending, errors, installation, measures, stack, supervisor, traces
 from tradeoff.api import app as api
 from tradeoff.store import database
 from tradeoff.web import app as web
@@ -68,6 +68,7 @@ def serve(settings: config.Settings, *, host: str, port: int, share_port: bool =
     listening = None if not share_port else [stack.listen_together(host, port)]
     if listening is None:
         port = stack.check_port(host, port)
+    ending.check()
     # uvicorn repeats the signal that ended it; the default would skip what follows the server.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     traces.configure("tradeoff-api", otlp=settings.sends_traces, file=settings.traces)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from tradeoff import __version__, errors
+from tradeoff import __version__, ending, errors
 from tradeoff.cli import keeping, moving, people, records
 from tradeoff.cli.frame import (
     DataDir,
@@ -98,8 +97,7 @@ Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
 
 def main() -> None:
     """Run the command line; an error of ours is a message and exit code 1."""
-    # As an exception, so that what a command has started is ended with it; 128 + 15.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    ending.listen()
     try:
         app(prog_name="tradeoff")
     except errors.TradeoffError as error:

@@ -8,7 +8,7 @@ import logging
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException
 
-from tradeoff import measures, traces
+from tradeoff import ending, measures, traces
 from tradeoff.config import Settings
 from tradeoff.service import quotas, retention
 from tradeoff.service.upkeep import Upkeep
@@ -48,6 +48,7 @@ def run_worker(database: Database, settings: Settings) -> None:
     upkeep = Upkeep(database, retention.chosen(settings))
     # Torch is imported before the first job, not during it.
     engine.start()
+    ending.check()
     upkeep.start()
     logger.info("worker started", extra={"device": settings.device})
     try:
