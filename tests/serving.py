@@ -7,8 +7,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import uvicorn
 
 if TYPE_CHECKING:
@@ -33,3 +35,16 @@ def serve(app: FastAPI) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(timeout=20)
+
+
+@contextmanager
+def serve_beside(database_url: str, data_dir: Path, **settings: Any) -> Iterator[httpx.Client]:
+    """A client of one more API process on a database, with settings of its own."""
+    from tradeoff.api.app import build_api
+    from tradeoff.config import Settings
+    from tradeoff.store.database import connect
+
+    chosen = Settings(database_url=database_url, data_dir=data_dir, **settings)
+    app = build_api(connect(database_url, pool_size=4), chosen)
+    with serve(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+        yield client

@@ -9,12 +9,9 @@ import pytest
 
 from tests.api.caller import Caller, ok, refusal
 from tests.builders import make_account
-from tests.serving import serve
-from tradeoff.api.app import build_api
+from tests.serving import serve_beside
 from tradeoff.api.guesses import Guesses
-from tradeoff.config import Settings
 from tradeoff.errors import NotAllowed, NotFound, TooManyRequests
-from tradeoff.store import database as databases
 from tradeoff.store.database import Database
 
 REVOKED = NotAllowed("no", token_status="revoked")
@@ -54,14 +51,10 @@ def test_what_a_token_may_not_is_no_guess() -> None:
 @pytest.fixture(scope="module")
 def strict(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """An API process that forgives two wrong tokens and three wrong ids."""
-    settings = Settings(
-        database_url=shared_url,
-        data_dir=tmp_path_factory.mktemp("strict"),
-        wrong_tokens_per_minute=2,
-        unknown_ids_per_ten_minutes=3,
-    )
-    app = build_api(databases.connect(shared_url, pool_size=4), settings)
-    with serve(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+    folder = tmp_path_factory.mktemp("strict")
+    with serve_beside(
+        shared_url, folder, wrong_tokens_per_minute=2, unknown_ids_per_ten_minutes=3
+    ) as client:
         yield client
 
 

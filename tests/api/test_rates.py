@@ -11,13 +11,10 @@ from sqlalchemy import text
 from tests.api.caller import Caller, ok, refusal
 from tests.api.test_accounts import make_token
 from tests.builders import make_account, make_admin
-from tests.serving import serve
-from tradeoff.api.app import build_api
+from tests.serving import serve_beside
 from tradeoff.api.rates import Rates
-from tradeoff.config import Settings
 from tradeoff.errors import TooManyRequests
 from tradeoff.service.access import Principal
-from tradeoff.store import database as databases
 from tradeoff.store.database import Database
 
 
@@ -114,13 +111,8 @@ def test_who_is_not_known_yet_is_looked_up() -> None:
 @pytest.fixture(scope="module")
 def limited(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """An API process whose tokens may ask once in a thousand seconds."""
-    settings = Settings(
-        database_url=shared_url,
-        data_dir=tmp_path_factory.mktemp("limited"),
-        token_requests_per_second=0.001,
-    )
-    app = build_api(databases.connect(shared_url, pool_size=4), settings)
-    with serve(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+    folder = tmp_path_factory.mktemp("limited")
+    with serve_beside(shared_url, folder, token_requests_per_second=0.001) as client:
         yield client
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 
+from tradeoff.api.buckets import Buckets
 from tradeoff.errors import NotAllowed, NotFound, TooManyRequests, TradeoffError
 from tradeoff.service.access import hash_secret
 
@@ -20,14 +19,6 @@ TOKENS_SECONDS = 60.0
 IDS_SECONDS = 600.0
 #: Addresses and tokens that are known; who has not been wrong for longest is forgotten.
 MOST_KNOWN = 20_000
-
-
-@dataclass(slots=True)
-class _Wrong:
-    """How often somebody was wrong of late: it fades with time."""
-
-    count: float
-    since: float
 
 
 class Guesses:
@@ -48,7 +39,7 @@ class Guesses:
     ) -> None:
         self._tokens, self._ids = tokens, ids
         self._clock = clock
-        self._wrong: OrderedDict[Hashable, _Wrong] = OrderedDict()
+        self._buckets = Buckets(MOST_KNOWN)
 
     def count(self, error: TradeoffError, *, address: str | None, secret: str | None) -> None:
         """Count what a request was refused for.
@@ -64,16 +55,10 @@ class Guesses:
 
     def _count(self, what: str, whose: Hashable, most: int, seconds: float) -> None:
         now = self._clock()
-        wrong = self._wrong.setdefault((what, whose), _Wrong(0.0, now))
-        self._wrong.move_to_end((what, whose))
-        if len(self._wrong) > MOST_KNOWN:
-            self._wrong.popitem(last=False)
-        wrong.count = max(0.0, wrong.count - (now - wrong.since) * most / seconds)
-        wrong.since = now
-        if wrong.count + 1 > most:
-            wait = math.ceil((wrong.count + 1 - most) * seconds / most)
+        bucket = self._buckets.of((what, whose), most, now)
+        if (wait := bucket.wait(most / seconds, most, now)) > 0:
             raise TooManyRequests(
                 f"Too many {what}: at most {most} in {seconds:.0f} seconds.",
-                retry_after_seconds=max(1, wait),
+                retry_after_seconds=math.ceil(wait),
             )
-        wrong.count += 1
+        bucket.take()

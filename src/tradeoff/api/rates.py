@@ -12,8 +12,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 
+from tradeoff.api.buckets import Buckets
 from tradeoff.errors import TooManyRequests
 from tradeoff.service.access import Principal, hash_secret
 
@@ -21,25 +21,6 @@ from tradeoff.service.access import Principal, hash_secret
 BURST_SECONDS = 2.0
 #: Tokens and clients that are known; who has not asked for longest is forgotten.
 MOST_KNOWN = 20_000
-
-
-@dataclass(slots=True)
-class Bucket:
-    """What may still be asked, as of a moment."""
-
-    left: float
-    since: float
-
-    def wait(self, rate: float, now: float) -> float:
-        """Seconds until there is one to be taken; 0 when there is."""
-        room = max(1.0, rate * BURST_SECONDS)
-        self.left = min(room, self.left + (now - self.since) * rate)
-        self.since = now
-        return 0.0 if self.left >= 1.0 else (1.0 - self.left) / rate
-
-    def take(self) -> None:
-        """Take one."""
-        self.left -= 1.0
 
 
 class Rates:
@@ -61,7 +42,7 @@ class Rates:
         self._per_token = per_token
         self._per_client = per_client
         self._clock = clock
-        self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
+        self._buckets = Buckets(2 * MOST_KNOWN)
         #: Client and its rate, by the hash of a token.
         self._clients: OrderedDict[bytes, tuple[int, float | None]] = OrderedDict()
         # Requests come in the loop, and what is learnt of them in the threads.
@@ -117,8 +98,9 @@ class Rates:
         for whose, key, rate in limits:
             if rate is None:
                 continue
-            bucket = self._bucket(key, rate, now)
-            if (seconds := bucket.wait(rate, now)) > 0:
+            room = max(1.0, rate * BURST_SECONDS)
+            bucket = self._buckets.of(key, room, now)
+            if (seconds := bucket.wait(rate, room, now)) > 0:
                 raise TooManyRequests(
                     f"This {whose} may ask {rate:g} times a second; wait a moment.",
                     retry_after_seconds=math.ceil(seconds),
@@ -126,12 +108,3 @@ class Rates:
             taken.append(bucket)
         for bucket in taken:
             bucket.take()
-
-    def _bucket(self, key: Hashable, rate: float, now: float) -> Bucket:
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = Bucket(max(1.0, rate * BURST_SECONDS), now)
-            if len(self._buckets) > 2 * MOST_KNOWN:
-                self._buckets.popitem(last=False)
-        self._buckets.move_to_end(key)
-        return bucket

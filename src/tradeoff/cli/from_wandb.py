@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from tradeoff.cli.sources import Body, read_json
+from tradeoff.cli.sources import WANDB_PRINTED, Body, read_json
 from tradeoff.spec.columns import TableError
 
 #: What W&B's table of runs has beside configuration and summary.
@@ -26,15 +26,13 @@ OF_THE_RUN = frozenset(
         "Notes", "Runtime", "Start Time", "State", "Sweep", "Tags", "Updated", "User",
     }
 )  # fmt: skip
-#: The columns of the CSV that the script of W&B's documentation writes.
-PRINTED = frozenset({"config", "summary", "name"})
 #: What Python prints for numbers that are none, and has no literals for.
 NO_NUMBER = re.compile(r"(?<=[:,\[] )-?(?:nan|inf)(?=[,}\]])")
 
 
 def is_printed(raw: bytes) -> bool:
     """Whether these are runs with their dictionaries as Python prints them."""
-    return {*_header(raw)} >= PRINTED
+    return {*_header(raw)} >= WANDB_PRINTED
 
 
 def read_printed(raw: bytes) -> bytes:

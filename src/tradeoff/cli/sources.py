@@ -15,6 +15,8 @@ from tradeoff.spec.columns import TableError
 Body = dict[str, Any]
 Format = Literal["csv", "wandb", "optuna", "ax", "tradeoff"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+#: The columns of the CSV that the script of W&B's documentation writes.
+WANDB_PRINTED = frozenset({"config", "summary", "name"})
 SQLITE = b"SQLite format 3\0"
 #: So long may a value of the metadata be.
 LONGEST_METADATA = 500
@@ -64,7 +66,7 @@ def _is_wandb(raw: bytes) -> bool:
         name.strip(' "\r')
         for name in raw.partition(b"\n")[0].decode("utf-8-sig", "replace").split(",")
     }
-    if {"name", "config", "summary"} <= names:
+    if names >= WANDB_PRINTED:
         return True
     return {"Name", "State"} <= names and bool({"Runtime", "Created", "Sweep", "User"} & names)
 

@@ -13,7 +13,7 @@ from tradeoff.service.access import Principal
 from tradeoff.spec import changes as spec_changes
 from tradeoff.spec import differences
 from tradeoff.spec.experiment import ExperimentSpec
-from tradeoff.store import buffer, edits, experiments, queue, tables, training_runs
+from tradeoff.store import buffer, edits, experiments, tables, training_runs
 from tradeoff.store.database import Session
 
 #: Points drawn to see whether the linear constraints leave room.
@@ -183,15 +183,13 @@ def _search_anew(session: Session, experiment: tables.Experiment, before: Experi
         experiments.forget_model(session, experiment)
     experiment.revision += 1
     session.flush()
-    if suggestions.is_modelled(experiment):
-        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
+    suggestions.ask_for_refresh(session, experiment)
 
 
 def _go_on(session: Session, experiment: tables.Experiment) -> None:
     """Wake those who wait for an experiment that was paused, and have its model see the reports."""
     buffer.notify_ready(session, experiment.id)
-    if suggestions.is_modelled(experiment):
-        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
+    suggestions.ask_for_refresh(session, experiment)
 
 
 def forget_model(session: Session, experiment: tables.Experiment) -> None:
@@ -204,8 +202,7 @@ def forget_model(session: Session, experiment: tables.Experiment) -> None:
     access.require_active(experiment)
     experiments.forget_fit(session, experiment)
     audit.note_experiment(session, "experiment.forget_model", experiment)
-    if suggestions.is_modelled(experiment):
-        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
+    suggestions.ask_for_refresh(session, experiment)
 
 
 def delete(

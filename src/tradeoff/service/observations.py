@@ -16,11 +16,11 @@ from tradeoff import measures
 from tradeoff.errors import BadInput, NotFound
 from tradeoff.service import audit, quotas
 from tradeoff.service.access import require_active
-from tradeoff.service.suggestions import is_modelled
+from tradeoff.service.suggestions import ask_for_refresh
 from tradeoff.spec import tasks
 from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.spec.values import Value
-from tradeoff.store import buffer, experiments, observations, queue, reports, tables
+from tradeoff.store import buffer, experiments, observations, reports, tables
 from tradeoff.store import suggestions as stored_suggestions
 from tradeoff.store.database import Session
 from tradeoff.store.drafts import hash_assignments
@@ -272,7 +272,7 @@ def _keep(
     unlucky = {row["suggestion_id"] for row in rows if row["transient"]}
     _serve_again(session, experiment, unlucky.intersection(kept.closed))
     if any(not row["transient"] for row in rows):
-        _ask_for_refresh(session, experiment)
+        ask_for_refresh(session, experiment)
     return kept.observations
 
 
@@ -298,12 +298,7 @@ def _note(session: Session, experiment: tables.Experiment, *, learnt: int) -> No
     experiment.revision += learnt
     experiments.touch(session, experiment)
     if learnt:
-        _ask_for_refresh(session, experiment)
-
-
-def _ask_for_refresh(session: Session, experiment: tables.Experiment) -> None:
-    if is_modelled(experiment):
-        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
+        ask_for_refresh(session, experiment)
 
 
 def change(

@@ -6,8 +6,10 @@ Observations, and whatever else belongs to something that is not deleted, stay f
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tradeoff.config import Settings
@@ -92,26 +94,37 @@ def clean(database: Database, kept: Retention, place: Place) -> None:
 
 
 def _erase_deleted(database: Database, age: datetime.timedelta, place: Place) -> None:
-    """Each in a transaction of its own, which holds nobody up who is at work on another one."""
     deadline = time.monotonic() + TURN_SECONDS
+    erase = functools.partial(_erase, database, age=age, deadline=deadline)
+    place.runs = erase("run", retention.DELETED_RUNS, retention.erase_run, after=place.runs)
+    place.experiments = erase(
+        "experiment",
+        retention.DELETED_EXPERIMENTS,
+        retention.erase_experiment,
+        after=place.experiments,
+    )
+
+
+def _erase(
+    database: Database,
+    what: str,
+    table: tuple[str, str],
+    erase: Callable[..., bool],
+    *,
+    age: datetime.timedelta,
+    after: int,
+    deadline: float,
+) -> int:
+    """Erase what a page has, at least one, and give the place behind which to go on.
+
+    Each in a transaction of its own, which holds nobody up who is at work on another one.
+    """
     with database.transaction() as session:
-        runs, place.runs = retention.walk(
-            session, retention.DELETED_RUNS, age=age, after=place.runs
-        )
-        experiments, place.experiments = retention.walk(
-            session, retention.DELETED_EXPERIMENTS, age=age, after=place.experiments
-        )
-    for number, run_id in enumerate(runs):
+        found, behind = retention.walk(session, table, age=age, after=after)
+    for number, row_id in enumerate(found):
         if number and time.monotonic() >= deadline:
-            place.runs = run_id - 1
-            break
+            return row_id - 1
         with database.transaction() as session:
-            if retention.erase_run(session, run_id, age=age):
-                logger.info("a deleted run was erased", extra={"run": run_id})
-    for number, experiment_id in enumerate(experiments):
-        if number and time.monotonic() >= deadline:
-            place.experiments = experiment_id - 1
-            break
-        with database.transaction() as session:
-            if retention.erase_experiment(session, experiment_id, age=age):
-                logger.info("a deleted experiment was erased", extra={"experiment": experiment_id})
+            if erase(session, row_id, age=age):
+                logger.info("a deleted %s was erased", what, extra={what: row_id})
+    return behind

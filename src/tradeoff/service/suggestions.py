@@ -47,6 +47,12 @@ def is_modelled(experiment: tables.Experiment) -> bool:
     return experiment.spec.type == "offline" and not experiment.development
 
 
+def ask_for_refresh(session: Session, experiment: tables.Experiment) -> None:
+    """Have the model look again, where there is one."""
+    if is_modelled(experiment):
+        queue.defer_refresh(session, experiment.id, client_id=experiment.client_id)
+
+
 def is_initial(experiment: tables.Experiment) -> bool:
     """Whether the space-filling design still goes on."""
     return design.is_initial(
