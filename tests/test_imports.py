@@ -37,6 +37,13 @@ def test_web_process_loads_no_torch() -> None:
     assert not {"torch", "gpytorch", "botorch", "linear_operator"} & loaded
 
 
+def test_worker_leaves_torch_to_its_engine() -> None:
+    loaded = loaded_by("import tradeoff.worker.run, tests.worker.hooks")
+
+    assert {"procrastinate", "sqlalchemy"} <= loaded
+    assert not {"torch", "gpytorch", "botorch", "linear_operator"} & loaded
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux does")
 def test_web_process_uses_one_thread_for_linear_algebra() -> None:
     code = (

@@ -15,9 +15,9 @@ from tests.engine.histories import history_of, observe
 from tests.engine.specs import ALL, MIXED, category, double, integer, spec_of, specs
 from tradeoff.engine import design, fitting, suggest
 from tradeoff.engine.data import build_data
+from tradeoff.engine.exchange import Effort, Suggested
 from tradeoff.engine.space import Space
 from tradeoff.engine.state import State, WarmStart
-from tradeoff.engine.suggest import Suggested
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History, Observation
 from tradeoff.spec.values import Value
@@ -486,7 +486,7 @@ def test_any_history_of_any_space_gets_a_valid_answer(
 
 @pytest.mark.parametrize("effort", ["subset", "light"])
 @pytest.mark.parametrize("name", ALL)
-def test_with_less_effort_the_model_still_answers(name: str, effort: suggest.Effort) -> None:
+def test_with_less_effort_the_model_still_answers(name: str, effort: Effort) -> None:
     history = history_of(ALL[name], 30, failing=0.2, pending=4)
 
     suggested = suggest.suggest(ALL[name], history, 3, State.initial(4), effort=effort)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import time
 
-from tradeoff.engine import design, suggest
+from tradeoff.engine import design
+from tradeoff.engine.exchange import Candidate, Effort, Suggested
 from tradeoff.engine.state import State
-from tradeoff.engine.suggest import Candidate, Effort, Suggested
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History
 
 #: An experiment with this budget is the poisonous one.
 POISON_BUDGET = 666
-#: More than the engine needs by itself, and soon eaten up.
-MEMORY = 1_500 * 2**20
+#: More than these engines need by themselves, and soon eaten up.
+MEMORY = 500 * 2**20
 
 
 def quick(
@@ -66,6 +66,21 @@ def raises_for_poison(
     return quick(spec, history, q, state, device=device, effort=effort)
 
 
+def takes_long_for_poison(
+    spec: ExperimentSpec,
+    history: History,
+    q: int,
+    state: State,
+    *,
+    device: str = "cpu",
+    effort: Effort = "full",
+) -> Suggested:
+    """Answers the poisonous experiment when all the others are forgotten."""
+    if spec.observation_budget == POISON_BUDGET:
+        time.sleep(3_600)
+    return quick(spec, history, q, state, device=device, effort=effort)
+
+
 def eats_memory_for_poison(
     spec: ExperimentSpec,
     history: History,
@@ -109,4 +124,4 @@ def gpu_kills(
     """A driver that takes the whole process down."""
     if device != "cpu":
         os.abort()
-    return suggest.suggest(spec, history, q, state, device=device, effort=effort)
+    return quick(spec, history, q, state, device=device, effort=effort)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tradeoff.engine import device
 from tradeoff.store import queue
 from tradeoff.store.database import connect
 from tradeoff.worker import machine
@@ -23,29 +22,23 @@ def told(tmp_path: Path) -> dict[str, Path]:
     return {"gpus": tmp_path / "gpus", "cpu": cpu}
 
 
-def test_a_machine_without_a_gpu(told: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "has_gpu", lambda: False)
-
-    assert machine.describe("auto", **told) == "CPU Quick CPU @ 2.5GHz"
-    assert machine.describe("cuda", **told) == "CPU Quick CPU @ 2.5GHz"
+def test_a_machine_without_a_gpu(told: dict[str, Path]) -> None:
+    assert machine.describe("auto", has_gpu=False, **told) == "CPU Quick CPU @ 2.5GHz"
+    assert machine.describe("cuda", has_gpu=False, **told) == "CPU Quick CPU @ 2.5GHz"
 
 
-def test_a_machine_with_gpus(
-    told: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(device, "has_gpu", lambda: True)
-
-    assert machine.describe("cuda:1", **told) == "GPU 2 x NVIDIA H100 80GB HBM3"
+def test_a_machine_with_gpus(told: dict[str, Path], tmp_path: Path) -> None:
+    assert machine.describe("cuda:1", has_gpu=True, **told) == "GPU 2 x NVIDIA H100 80GB HBM3"
     shown = "GPU 2 x NVIDIA H100 80GB HBM3, CPU Quick CPU @ 2.5GHz"
-    assert machine.describe("auto", **told) == shown
-    assert machine.describe("cpu", **told) == "CPU Quick CPU @ 2.5GHz"
+    assert machine.describe("auto", has_gpu=True, **told) == shown
+    assert machine.describe("cpu", has_gpu=True, **told) == "CPU Quick CPU @ 2.5GHz"
     elsewhere = {**told, "gpus": tmp_path / "none"}
-    assert machine.describe("cuda", **elsewhere) == "GPU of CUDA"
+    assert machine.describe("cuda", has_gpu=True, **elsewhere) == "GPU of CUDA"
 
 
 def test_this_machine_has_a_name() -> None:
-    assert machine.describe("cpu").startswith("CPU ")
-    assert len(machine.describe("cpu")) > len("CPU ")
+    assert machine.describe("cpu", has_gpu=False).startswith("CPU ")
+    assert len(machine.describe("cpu", has_gpu=False)) > len("CPU ")
 
 
 def test_the_queue_knows_what_a_worker_computes_on(database_url: str) -> None:

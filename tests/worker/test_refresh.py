@@ -15,7 +15,7 @@ from tests.conftest import Account
 from tests.service.acts import clear_queue, empty_buffer, waiting
 from tests.worker import hooks
 from tradeoff import measures
-from tradeoff.engine.suggest import Suggested
+from tradeoff.engine.exchange import Suggested
 from tradeoff.service import access, ladder, observations, suggestions
 from tradeoff.spec.metrics import MetricEvaluation
 from tradeoff.store import experiments, history, queue, tables

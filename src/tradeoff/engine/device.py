@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-DTYPE = torch.float64
+from tradeoff.engine.exchange import is_worth_a_gpu
 
-#: Below this many rows times metrics launching kernels costs a GPU more than one core computes.
-WORTH_A_GPU = 1_000
+DTYPE = torch.float64
 
 
 def choose(wanted: str, *, rows: int, metrics: int) -> tuple[torch.device, str | None]:
@@ -26,7 +25,7 @@ def choose(wanted: str, *, rows: int, metrics: int) -> tuple[torch.device, str |
         The device, and a reason or `None` when the wish was met.
     """
     if wanted == "auto":
-        pays = rows * metrics >= WORTH_A_GPU and torch.cuda.is_available()
+        pays = is_worth_a_gpu(rows=rows, metrics=metrics) and torch.cuda.is_available()
         return torch.device("cuda" if pays else "cpu"), None
     try:
         device = torch.device(wanted)

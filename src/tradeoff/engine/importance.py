@@ -21,7 +21,6 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +30,7 @@ from scipy.stats import qmc
 from tradeoff.engine import fitting
 from tradeoff.engine.data import build_data
 from tradeoff.engine.device import tensor
+from tradeoff.engine.exchange import Analysis, Calibration
 from tradeoff.engine.feasibility import SuccessModel
 from tradeoff.engine.models import Layout, SurrogateModel
 from tradeoff.engine.space import Space
@@ -50,38 +50,6 @@ PAIRS = 1_024
 NO_VARIANCE = 1e-9
 #: Half-width of a 95 % interval, in standard deviations.
 TWO_SIDED = 1.959963984540054
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How well one metric was predicted at observations that were left out.
-
-    Attributes:
-        observations: how many were left out, one at a time.
-        explained: share of the variance that the predictions explain, at most 1; below 0 the
-            average would have been a better prediction.
-        coverage: share of the observations inside their 95 % interval; 0.95 is right.
-    """
-
-    observations: int
-    explained: float
-    coverage: float
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """What the models say about an experiment as a whole.
-
-    Attributes:
-        importances: by metric key, the share of each dimension by its name.
-        failure: the share of each dimension in whether a configuration fails; `None` when
-            nothing failed.
-        calibrations: by metric key.
-    """
-
-    importances: dict[str, dict[str, float]]
-    failure: dict[str, float] | None
-    calibrations: dict[str, Calibration]
 
 
 def analyse(spec: ExperimentSpec, history: History, state: State) -> Analysis:

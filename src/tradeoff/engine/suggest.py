@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from tradeoff.engine.acquisition import (
 )
 from tradeoff.engine.data import Data, build_data
 from tradeoff.engine.device import choose, tensor
+from tradeoff.engine.exchange import Candidate, Effort, Suggested
 from tradeoff.engine.feasibility import SuccessModel
 from tradeoff.engine.interior import Interior
 from tradeoff.engine.models import ConditionedModel, SurrogateModel
@@ -43,9 +44,6 @@ from tradeoff.spec.values import Value
 logger = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float64]
-Source = Literal["model", "space_filling"]
-#: How much to attempt: everything; a model of fewer observations; of these, and a shorter search.
-Effort = Literal["full", "subset", "light"]
 
 #: From so many optimised metrics on boxes are too many.
 MANY_METRICS = 4
@@ -59,37 +57,6 @@ TWO_SIDED = 1.959963984540054
 SUBSET_ROWS = 1_000
 #: Points of the space-filling sequence that are passed over when they were seen.
 MAX_SKIPPED = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One suggestion.
-
-    Attributes:
-        assignments: value by parameter and conditional name.
-        source: who made it.
-        explanation: why this point, JSON-able; see `suggest`.
-    """
-
-    assignments: dict[str, Value]
-    source: Source
-    explanation: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Suggested:
-    """Candidates, and what to remember for the next call.
-
-    Attributes:
-        candidates: best first; each takes those before it for granted.
-        state: to be given to the next call.
-        gpu_failed: the GPU raised and the CPU answered; a CUDA context that had an error is not to
-            be used again, so the caller should end this process.
-    """
-
-    candidates: tuple[Candidate, ...]
-    state: State
-    gpu_failed: bool = False
 
 
 def suggest(

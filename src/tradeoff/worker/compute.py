@@ -1,8 +1,8 @@
 """The engine in a child process, which can be killed.
 
-The child is started once and kept: importing torch takes seconds. It ends by itself when the
-pipe to its parent closes, so a killed worker leaves nothing behind. It keeps the histories that it
-was sent, so that a question carries only what is new.
+The child is started once and kept: importing torch takes seconds, and only the child does. It
+ends by itself when the pipe to its parent closes, so a killed worker leaves nothing behind. It
+keeps the histories that it was sent, so that a question carries only what is new.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from multiprocessing.connection import Connection
 import psutil
 
 from tradeoff import measures
-from tradeoff.engine import device, importance, suggest
+from tradeoff.engine.exchange import Analysis, Effort, Suggested, is_worth_a_gpu
 from tradeoff.engine.state import State
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History, Observation
-from tradeoff.worker import gpu
 from tradeoff.worker.histories import MOST_EXPERIMENTS, MOST_OBSERVATIONS
 from tradeoff.worker.recent import Recent
 
@@ -37,10 +36,9 @@ START_SECONDS = 180.0
 WATCH_SECONDS = 0.1
 #: The share of the machine's memory that a child may use, unless it is said.
 MEMORY_SHARE = 0.75
-READY = "ready"
 
-#: The engine: `engine.suggest.suggest`, or what a test puts in its place.
-Engine = Callable[..., suggest.Suggested]
+#: What a test puts in the place of `engine.suggest.suggest`.
+Engine = Callable[..., Suggested]
 #: What histories are kept under: an experiment, and its `rewrites`.
 Past = tuple[int, int]
 
@@ -87,7 +85,7 @@ class Question:
     q: int
     state: State
     device: str
-    effort: suggest.Effort = "full"
+    effort: Effort = "full"
     past: Past | None = None
     analyse: bool = False
 
@@ -99,6 +97,13 @@ class _Message:
     question: Question
     known: int = 0
     forget: tuple[Past, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What the child says first."""
+
+    has_gpu: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class EngineProcess:
     Args:
         threads: of the CPU that it computes with.
         memory_bytes: how much it may use; `None` allows three quarters of the machine's memory.
-        engine: what it computes with; found by its name in the child.
+        engine: what it computes with instead of the engine; found by its name in the child.
     """
 
     def __init__(
@@ -123,7 +128,7 @@ class EngineProcess:
         *,
         threads: int = 1,
         memory_bytes: int | None = None,
-        engine: Engine = suggest.suggest,
+        engine: Engine | None = None,
     ) -> None:
         self._threads = threads
         total = psutil.virtual_memory().total
@@ -131,6 +136,7 @@ class EngineProcess:
         self._engine = engine
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._has_gpu = False
         # How many observations the child keeps of each past.
         self._sent: Recent[Past, int] = Recent(most=MOST_EXPERIMENTS, largest=MOST_OBSERVATIONS)
         # One question at a time: the answers carry no name.
@@ -141,7 +147,19 @@ class EngineProcess:
         with self._guard:
             self._ensure()
 
-    def ask(self, question: Question, *, limit_seconds: float) -> suggest.Suggested:
+    @property
+    def has_gpu(self) -> bool:
+        """Whether the child has found a CUDA device; `False` before it was started."""
+        return self._has_gpu
+
+    def uses_gpu(self, question: Question) -> bool:
+        """Whether a question is answered on a GPU; see `engine.device.choose`."""
+        if question.device != "auto":
+            return question.device != "cpu"
+        rows, metrics = len(question.history.observations), len(question.spec.metrics)
+        return self.has_gpu and is_worth_a_gpu(rows=rows, metrics=metrics)
+
+    def ask(self, question: Question, *, limit_seconds: float) -> Suggested:
         """The engine's answer.
 
         Raises:
@@ -150,7 +168,7 @@ class EngineProcess:
                 new one.
         """
         answer = self._ask(question, limit_seconds)
-        assert isinstance(answer, suggest.Suggested)
+        assert isinstance(answer, Suggested)
         if answer.gpu_failed:
             # After a CUDA error the context is of no use; a new child gets a new one.
             with self._guard:
@@ -159,7 +177,7 @@ class EngineProcess:
 
     def analyse(
         self, spec: ExperimentSpec, history: History, state: State, *, limit_seconds: float
-    ) -> importance.Analysis:
+    ) -> Analysis:
         """What `engine.importance.analyse` says.
 
         Raises:
@@ -167,17 +185,13 @@ class EngineProcess:
         """
         question = Question(spec, history, 0, state, "cpu", analyse=True)
         answer = self._ask(question, limit_seconds)
-        assert isinstance(answer, importance.Analysis)
+        assert isinstance(answer, Analysis)
         return answer
 
     def _ask(self, question: Question, limit_seconds: float) -> object:
         act = "analyse" if question.analyse else "suggest"
-        on_gpu = question.device != "cpu" and gpu.is_used(
-            question.device,
-            rows=len(question.history.observations),
-            metrics=len(question.spec.metrics),
-        )
-        timed = measures.ENGINE_SECONDS.labels(act, "gpu" if on_gpu else "cpu").time()
+        where = "gpu" if self.uses_gpu(question) else "cpu"
+        timed = measures.ENGINE_SECONDS.labels(act, where).time()
         with self._guard, timed:
             try:
                 return self._ask_child(question, limit_seconds)
@@ -260,7 +274,9 @@ class EngineProcess:
                 raise EngineFailed(
                     f"the engine did not start within {START_SECONDS:g} seconds", "start"
                 )
-            self._pipe.recv()
+            ready = self._pipe.recv()
+            assert isinstance(ready, _Ready)
+            self._has_gpu = ready.has_gpu
         except (EOFError, OSError) as error:
             self._kill()
             raise EngineFailed("the engine's process died as it started", "start") from error
@@ -288,40 +304,58 @@ def _memory_of(pid: int | None) -> int:
         return 0
 
 
-def _serve(pipe: Connection, threads: int, engine: Engine) -> None:
+@dataclass(frozen=True, slots=True)
+class _Computer:
+    """What the child computes with."""
+
+    suggest: Engine
+    analyse: Callable[..., Analysis] | None = None
+    has_gpu: bool = False
+    read_memory: Callable[[], tuple[int, int] | None] = lambda: None
+
+    def answer(self, question: Question) -> Suggested | Analysis:
+        if question.analyse:
+            assert self.analyse is not None
+            return self.analyse(question.spec, question.history, question.state)
+        return self.suggest(
+            question.spec,
+            question.history,
+            question.q,
+            question.state,
+            device=question.device,
+            effort=question.effort,
+        )
+
+
+def _load_engine(threads: int) -> _Computer:
+    """The engine, with all that it imports."""
+    from tradeoff.engine import device, importance, suggest  # noqa: PLC0415  # the parent needs none
+
+    device.limit_threads(threads)
+    return _Computer(suggest.suggest, importance.analyse, device.has_gpu(), device.read_memory)
+
+
+def _serve(pipe: Connection, threads: int, engine: Engine | None) -> None:
     """The child's whole life: answer until the parent's end of the pipe closes."""
     # Ctrl-C in a terminal reaches the whole group; the parent decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    device.limit_threads(threads)
+    computer = _load_engine(threads) if engine is None else _Computer(engine)
     kept: dict[Past, tuple[Observation, ...]] = {}
-    pipe.send(READY)
+    pipe.send(_Ready(computer.has_gpu))
     while True:
         try:
             message = pipe.recv()
         except (EOFError, OSError):
             return
         try:
-            answer: object = _answer(_complete(message, kept), engine)
+            answer: object = computer.answer(_complete(message, kept))
         except Exception as error:  # the door of this process: whatever it is, the parent decides
             logger.exception("the engine raised")
             answer = EngineFailed(f"{type(error).__name__}: {error}")
         try:
-            pipe.send(_Reply(answer, device.read_memory()))
+            pipe.send(_Reply(answer, computer.read_memory()))
         except (BrokenPipeError, OSError):
             return
-
-
-def _answer(question: Question, engine: Engine) -> suggest.Suggested | importance.Analysis:
-    if question.analyse:
-        return importance.analyse(question.spec, question.history, question.state)
-    return engine(
-        question.spec,
-        question.history,
-        question.q,
-        question.state,
-        device=question.device,
-        effort=question.effort,
-    )
 
 
 def _complete(message: _Message, kept: dict[Past, tuple[Observation, ...]]) -> Question:

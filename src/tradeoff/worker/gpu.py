@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tradeoff.engine import device
-
 #: How long a GPU that failed is left alone.
 REST_SECONDS = 600.0
 RESTING = "the GPU failed a short while ago: the CPU computes"
@@ -38,10 +36,3 @@ class Gpu:
     def note_failure(self) -> None:
         """Leave it alone for a while."""
         self._rests_until = self._clock() + REST_SECONDS
-
-
-def is_used(wanted: str, *, rows: int, metrics: int) -> bool:
-    """Whether a computation on `wanted` is one on a GPU; see `engine.device.choose`."""
-    if wanted == "auto":
-        return device.choose(wanted, rows=rows, metrics=metrics)[0].type == "cuda"
-    return wanted != "cpu"

@@ -5,24 +5,23 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-from tradeoff.engine import device
-
 #: Where NVIDIA's driver tells of its cards, without a context on any of them.
 GPUS = Path("/proc/driver/nvidia/gpus")
 CPU = Path("/proc/cpuinfo")
 
 
-def describe(wanted: str, *, gpus: Path = GPUS, cpu: Path = CPU) -> str:
+def describe(wanted: str, *, has_gpu: bool, gpus: Path = GPUS, cpu: Path = CPU) -> str:
     """The machine, as an administrator is told.
 
     Args:
         wanted: the device that the worker was told to use: `auto`, `cpu`, `cuda` or `cuda:N`.
+        has_gpu: whether CUDA finds one.
         gpus: the folder in which the driver tells of its cards.
         cpu: the file in which the system tells of its processors.
     """
     processor = _find(cpu, "model name") or platform.processor() or platform.machine()
     words = f"CPU {processor}"
-    if wanted == "cpu" or not device.has_gpu():
+    if wanted == "cpu" or not has_gpu:
         return words
     names = sorted(filter(None, (_find(each, "Model") for each in gpus.glob("*/information"))))
     cards = f"{len(names)} x " if len(names) > 1 else ""

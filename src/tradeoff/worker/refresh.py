@@ -14,7 +14,7 @@ from typing import Literal
 
 from tradeoff import __version__, measures, traces
 from tradeoff.engine import state as engine_state
-from tradeoff.engine import suggest
+from tradeoff.engine.exchange import Candidate, Effort, Suggested
 from tradeoff.errors import NotFound
 from tradeoff.service import ladder, suggestions
 from tradeoff.store import clock, experiments
@@ -27,7 +27,7 @@ from tradeoff.worker.histories import Histories
 logger = logging.getLogger(__name__)
 
 #: What the engine attempts on each rung of the ladder that has a model.
-EFFORTS: dict[int, suggest.Effort] = {
+EFFORTS: dict[int, Effort] = {
     ladder.FULL: "full",
     ladder.SUBSET: "subset",
     ladder.LIGHT: "light",
@@ -201,15 +201,10 @@ class Refresher:
         )
         return kept
 
-    def _ask(self, question: Question) -> tuple[suggest.Suggested, Where]:
+    def _ask(self, question: Question) -> tuple[Suggested, Where]:
         """The engine's answer, and who computed it: the CPU, when a GPU fails."""
         question = replace(question, device=self._gpu.device)
-        on_gpu = gpu.is_used(
-            question.device,
-            rows=len(question.history.observations),
-            metrics=len(question.spec.metrics),
-        )
-        if not on_gpu:
+        if not self._engine.uses_gpu(question):
             return self._engine.ask(question, limit_seconds=self._limit_seconds), "CPU"
         try:
             limit = min(GPU_LIMIT_SECONDS, self._limit_seconds)
@@ -231,7 +226,7 @@ class Refresher:
         self,
         experiment_id: int,
         task: Task,
-        suggested: suggest.Suggested,
+        suggested: Suggested,
         *,
         first_rank: int,
         where: Where = "CPU",
@@ -260,16 +255,14 @@ class Refresher:
             return True, suggestions.is_fresh(session, experiment, revision=task.revision)
 
 
-def _after(question: Question, answer: suggest.Suggested) -> Question:
+def _after(question: Question, answer: Suggested) -> Question:
     """What is left of a question once some of its answers are known."""
     known = tuple(candidate.assignments for candidate in answer.candidates)
     history = replace(question.history, pending=question.history.pending + known)
     return replace(question, q=question.q - len(known), history=history, state=answer.state)
 
 
-def _draft(
-    candidate: suggest.Candidate, task: Task, notes: list[str | None], where: Where
-) -> Draft:
+def _draft(candidate: Candidate, task: Task, notes: list[str | None], where: Where) -> Draft:
     reasons = [candidate.explanation.get("reason"), *notes]
     explanation = {
         **candidate.explanation,

@@ -46,7 +46,7 @@ def run_worker(database: Database, settings: Settings) -> None:
     )
     quotas.set_defaults(database, quotas.granted(settings))
     upkeep = Upkeep(database, retention.chosen(settings))
-    # Torch is imported before the first job, not during it.
+    # The child imports torch before the first job, not during it.
     engine.start()
     ending.check()
     upkeep.start()
@@ -64,7 +64,8 @@ async def _work(database: Database, engine: EngineProcess, settings: Settings) -
     try:
         while True:
             # Its connections are gone once it was closed.
-            app = queue.build_worker_app(database.url, device=machine.describe(settings.device))
+            device = machine.describe(settings.device, has_gpu=engine.has_gpu)
+            app = queue.build_worker_app(database.url, device=device)
             tasks.register(app, database, engine, settings)
             try:
                 async with app.open_async():
