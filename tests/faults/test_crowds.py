@@ -88,7 +88,7 @@ def test_slow_senders_hold_up_nobody(stack: Stack, fault_seconds: float) -> None
                     each.sendall(b" ")
                 except OSError:
                     continue  # the server had enough of it
-            load.await_progress(loops, 2, seconds=30)
+            load.await_progress(loops, 2, seconds=120)
             time.sleep(1)
         load.stop(loops)
     finally:

@@ -45,7 +45,7 @@ def test_postgres_restarted_and_crashed(stack: Stack, fault_seconds: float) -> N
     while turns < 2 or time.monotonic() < deadline:
         load.await_progress(loops, 5)
         stack.restart_postgres("immediate" if turns % 2 else "fast")
-        load.await_progress(loops, seconds=30)
+        load.await_progress(loops, seconds=120)
         turns += 1
         time.sleep(2)
     load.await_progress(loops, 5)
@@ -74,7 +74,7 @@ def test_rows_held_until_the_pool_is_exhausted(stack: Stack) -> None:
         busy = wait_for_trouble(loops, ("409", "503"))
         alive = httpx.get(f"{api.url}/health/live", timeout=5, trust_env=False)
     holder.close()
-    load.await_progress(loops, 5, seconds=30)
+    load.await_progress(loops, 5, seconds=120)
     load.stop(loops)
 
     assert alive.status_code == 200
@@ -97,7 +97,7 @@ def test_postgres_out_of_reach_with_connections_open(stack: Stack) -> None:
         seen = wait_for_trouble(loops, ("503", "ReadTimeout"))
         alive = httpx.get(f"{api.url}/health/live", timeout=5, trust_env=False)
         proxy.resume()
-        load.await_progress(loops, 20, seconds=60)
+        load.await_progress(loops, 20, seconds=120)
         load.stop(loops)
 
     assert seen
@@ -112,7 +112,7 @@ def wait_for_trouble(loops: list[load.Loop], kinds: tuple[str, ...]) -> int:
     def count() -> int:
         return sum(load.trouble(loops)[kind] for kind in kinds)
 
-    wait_for(count, f"no {' or '.join(kinds)}", seconds=90)
+    wait_for(count, f"no {' or '.join(kinds)}", seconds=120)
     return count()
 
 

@@ -47,7 +47,7 @@ def api(
         yield process
     finally:
         process.kill()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
 
 
 def listens(process: subprocess.Popen[bytes], port: int) -> bool:
@@ -82,7 +82,7 @@ def test_who_waits_when_the_process_is_told_to_end_is_answered_at_once(
         wait_until(lambda: "tradeoff_requests_active 9.0" in httpx.get(f"{url}/metrics").text)
         process.send_signal(signal.SIGTERM)
         given = [each.result() for each in asked]
-        ended = process.wait(timeout=30)
+        ended = process.wait(timeout=120)
 
     assert {answer.status_code for answer in given} == {200}
     assert {answer.json()["source"] for answer in given} == {"space_filling"}
@@ -101,7 +101,7 @@ def test_processes_share_a_port_and_one_that_dies_takes_it_from_nobody(
     ):
         together = [httpx.get(url).status_code for _ in range(20)]
         one.kill()
-        one.wait(timeout=30)
+        one.wait(timeout=120)
         alone = [httpx.get(url).status_code for _ in range(20)]
 
     assert set(together) == set(alone) == {200}

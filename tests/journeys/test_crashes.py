@@ -46,7 +46,7 @@ def running_stack(data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], str
         yield process, url, (data_dir / "token").read_text().strip()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.wait(timeout=120)
         embedded.remove(data_dir)
 
 

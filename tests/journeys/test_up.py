@@ -48,7 +48,7 @@ class Up:
         return self._output.read_text()
 
     def wait_until_ready(self) -> Up:
-        until(lambda: "Ready: " in self.said() or self.process.poll() is not None, seconds=90)
+        until(lambda: "Ready: " in self.said() or self.process.poll() is not None, seconds=180)
         found = re.search(r"Ready: (\S+)", self.said())
         assert found, self.said()
         self.url = found[1]
@@ -97,7 +97,7 @@ class Up:
         return found
 
 
-def until(condition: Callable[[], object], *, seconds: float = 40.0) -> None:
+def until(condition: Callable[[], object], *, seconds: float = 120.0) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "it did not happen in time"
