@@ -148,7 +148,7 @@ def test_process_alone_that_is_asked_to_end_leaves_nothing(
     ) as process:
         if early:
             # Half-way through the start of Postgres.
-            limit = time.monotonic() + 120
+            limit = time.monotonic() + 240
             while not (data_dir / "postgres.lock").exists() and time.monotonic() < limit:
                 time.sleep(0.01)
         else:

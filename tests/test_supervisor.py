@@ -20,7 +20,7 @@ SOURCE = str(Path(supervisor.__file__).parents[1])
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(100)"]
 
 
-def until(condition: Callable[[], object], *, seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], *, seconds: float = 240.0) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "it did not happen in time"

@@ -51,7 +51,7 @@ def running(
     """Run everything on one machine while the `with` block lasts.
 
     Whoever uses this must call `Stack.watch`, in a thread if need be, to have dead parts started
-    again. The arguments are those of `server.up`; `stop` ends the waiting for readiness.
+    again. The arguments are those of `up.run`; `stop` ends the waiting for readiness.
 
     Raises:
         StartError: if a part cannot start; nothing is left running then.

@@ -392,7 +392,7 @@ def server_process(port: int, environment: dict[str, str]) -> Iterator[subproces
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while True:
             try:
                 if httpx.get(f"http://127.0.0.1:{port}/health/live").is_success:

@@ -85,7 +85,7 @@ def test_the_health_check_tells_a_server_from_none(live_server: LiveServer) -> N
         asked = code.replace("http://127.0.0.1:8080", address)
         assert asked != code
         return subprocess.run(
-            [sys.executable, option, asked], capture_output=True, timeout=60, check=False
+            [sys.executable, option, asked], capture_output=True, timeout=240, check=False
         ).returncode
 
     assert run(live_server.url) == 0
@@ -182,7 +182,7 @@ def test_two_commands_lead_to_a_suggestion(live_server: LiveServer, tmp_path: Pa
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 

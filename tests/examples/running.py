@@ -29,7 +29,7 @@ def run_example(
     server: LiveServer,
     token: str | None = None,
     folder: str = ".",
-    seconds: float = 250,
+    seconds: float = 500,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder of the examples to its end."""
     return subprocess.run(

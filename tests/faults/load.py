@@ -211,7 +211,7 @@ def progress(loops: Sequence[Loop]) -> int:
     return sum(len(loop.ledger.acknowledged) for loop in loops)
 
 
-def await_progress(loops: Sequence[Loop], more: int = 1, *, seconds: float = 60) -> float:
+def await_progress(loops: Sequence[Loop], more: int = 1, *, seconds: float = 240) -> float:
     """Wait until that many more are acknowledged; gives how long it took."""
     began, goal = time.monotonic(), progress(loops) + more
     while progress(loops) < goal:

@@ -28,7 +28,7 @@ from tradeoff.store import clusters, embedded, migrations
 from tradeoff.store.database import connect
 
 HOOKS = Path(__file__).parent / "hooks"
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 
 #: For what takes a minute and more, or a machine of one's own.
 on_demand = pytest.mark.skipif(
@@ -92,7 +92,7 @@ class Part:
         draft.write_text(str(content))
         draft.rename(self.folder / fault)
 
-    def await_fault(self, fault: str, *, seconds: float = 60) -> None:
+    def await_fault(self, fault: str, *, seconds: float = 240) -> None:
         """Wait until the fault has struck."""
         wait_for((self.folder / f"{fault}.taken").exists, f"{fault} never struck", seconds=seconds)
 
@@ -224,7 +224,7 @@ class Stack:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
 

@@ -48,7 +48,7 @@ def test_answers_cut_and_api_killed(stack: Stack, fault_seconds: float) -> None:
         ):
             time.sleep(3)
             stack.kill(api)
-            load.await_progress(loops, seconds=120)
+            load.await_progress(loops)
         proxy.cut_probability = 0.0
         load.stop(loops)
 

@@ -15,7 +15,7 @@ from tests.faults.test_kill_points import await_refresh
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("count", [100, pytest.param(500, marks=on_demand)])
 def test_herd_asks_at_once(stack: Stack, count: int) -> None:
     """F20: everybody is served, each something else, with no error."""
@@ -39,7 +39,7 @@ def test_herd_asks_at_once(stack: Stack, count: int) -> None:
 
 @on_demand
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_clients_vanish_with_what_they_were_given(stack: Stack) -> None:
     """F19: a thousand suggestions nobody reports on; the experiment goes on with its model."""
     api = stack.add_api()
@@ -65,7 +65,7 @@ def test_clients_vanish_with_what_they_were_given(stack: Stack) -> None:
 
 @on_demand
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_slow_senders_hold_up_nobody(stack: Stack, fault_seconds: float) -> None:
     """F17: two hundred connections that send a byte a second; loops go on beside them."""
     api = stack.add_api()
@@ -88,7 +88,7 @@ def test_slow_senders_hold_up_nobody(stack: Stack, fault_seconds: float) -> None
                     each.sendall(b" ")
                 except OSError:
                     continue  # the server had enough of it
-            load.await_progress(loops, 2, seconds=120)
+            load.await_progress(loops, 2)
             time.sleep(1)
         load.stop(loops)
     finally:
@@ -134,7 +134,7 @@ def test_queue_full_of_finished_jobs(stack: Stack) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_clocks_that_are_wrong(stack: Stack, hours: int) -> None:
     """F11: an API process an hour off; leases and tokens go by the database's clock."""
@@ -156,7 +156,7 @@ def test_clocks_that_are_wrong(stack: Stack, hours: int) -> None:
     load.await_progress(loops, 10)
 
     with httpx.Client(
-        base_url=f"{api.url}/v1", auth=(stack.account.token, ""), timeout=30, trust_env=False
+        base_url=f"{api.url}/v1", auth=(stack.account.token, ""), timeout=120, trust_env=False
     ) as http:
         held = http.post(
             f"/experiments/{experiment}/suggestions",

@@ -45,7 +45,7 @@ def test_postgres_restarted_and_crashed(stack: Stack, fault_seconds: float) -> N
     while turns < 2 or time.monotonic() < deadline:
         load.await_progress(loops, 5)
         stack.restart_postgres("immediate" if turns % 2 else "fast")
-        load.await_progress(loops, seconds=120)
+        load.await_progress(loops)
         turns += 1
         time.sleep(2)
     load.await_progress(loops, 5)
@@ -61,7 +61,7 @@ def test_postgres_restarted_and_crashed(stack: Stack, fault_seconds: float) -> N
 
 @on_demand
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_rows_held_until_the_pool_is_exhausted(stack: Stack) -> None:
     """F7: whoever needs a connection is told to come back; who needs none is answered."""
     api = stack.add_api(database_pool_size=3)
@@ -74,7 +74,7 @@ def test_rows_held_until_the_pool_is_exhausted(stack: Stack) -> None:
         busy = wait_for_trouble(loops, ("409", "503"))
         alive = httpx.get(f"{api.url}/health/live", timeout=5, trust_env=False)
     holder.close()
-    load.await_progress(loops, 5, seconds=120)
+    load.await_progress(loops, 5)
     load.stop(loops)
 
     assert alive.status_code == 200
@@ -84,7 +84,7 @@ def test_rows_held_until_the_pool_is_exhausted(stack: Stack) -> None:
 
 @on_demand
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_postgres_out_of_reach_with_connections_open(stack: Stack) -> None:
     """F8: nothing passes and nothing is refused; 503 in time, and no thread stays stuck."""
     with proxied([stack.socket]) as proxy:
@@ -97,7 +97,7 @@ def test_postgres_out_of_reach_with_connections_open(stack: Stack) -> None:
         seen = wait_for_trouble(loops, ("503", "ReadTimeout"))
         alive = httpx.get(f"{api.url}/health/live", timeout=5, trust_env=False)
         proxy.resume()
-        load.await_progress(loops, 20, seconds=120)
+        load.await_progress(loops, 20)
         load.stop(loops)
 
     assert seen
@@ -112,7 +112,7 @@ def wait_for_trouble(loops: list[load.Loop], kinds: tuple[str, ...]) -> int:
     def count() -> int:
         return sum(load.trouble(loops)[kind] for kind in kinds)
 
-    wait_for(count, f"no {' or '.join(kinds)}", seconds=120)
+    wait_for(count, f"no {' or '.join(kinds)}")
     return count()
 
 
@@ -134,7 +134,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 @on_demand
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_disk_full(tmp_path: Path) -> None:
     """F10: nothing is half-stored, reads go on, and writes too when there is space again."""
     with small_disk(tmp_path / "disk", 64) as disk, running(tmp_path / "data") as stack:

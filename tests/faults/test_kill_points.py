@@ -15,7 +15,7 @@ DRAW = PUBLISH = "insert into suggestions"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_api_killed_around_its_commits(stack: Stack) -> None:
     """Before the commit nothing has happened; after it the retry gets the answer that was lost."""
     api = stack.add_api()
@@ -38,7 +38,7 @@ def test_api_killed_around_its_commits(stack: Stack) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_api_killed_as_it_creates_an_experiment(stack: Stack) -> None:
     api = stack.add_api()
     stack.watch()
@@ -53,7 +53,7 @@ def test_api_killed_as_it_creates_an_experiment(stack: Stack) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_worker_killed_as_it_publishes(stack: Stack) -> None:
     """Before its best is stored, between the best and the rest: the next one does all of it."""
     api = stack.add_api()
@@ -104,7 +104,7 @@ def await_refresh(stack: Stack, experiment: str, *, dead: Part | None = None) ->
         )
         return bool(seen > count)
 
-    wait_for(is_refreshed, "no refresh since then", seconds=120)
+    wait_for(is_refreshed, "no refresh since then", seconds=240)
 
 
 def find_equal_waiting(stack: Stack, experiment: str) -> list[tuple[object, ...]]:

@@ -94,7 +94,7 @@ def test_rolling_upgrade(tmp_path: Path, release: str) -> None:
 
 @on_demand
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_backup_under_load_and_restore(stack: Stack, tmp_path: Path) -> None:
     """F15: all that was acknowledged before the backup is in it, and the service starts on it."""
     api = stack.add_api()

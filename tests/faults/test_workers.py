@@ -40,7 +40,7 @@ def hold_up_a_fit(workers: list[Part]) -> Part:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_worker_killed_in_a_fit(stack: Stack) -> None:
     """F2: its job is found, and another worker does it; loops never stop for it."""
     api = stack.add_api()

@@ -47,7 +47,7 @@ def api(
         yield process
     finally:
         process.kill()
-        process.wait(timeout=120)
+        process.wait(timeout=240)
 
 
 def listens(process: subprocess.Popen[bytes], port: int) -> bool:
@@ -58,7 +58,7 @@ def listens(process: subprocess.Popen[bytes], port: int) -> bool:
     )
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it does not come to pass"
@@ -82,7 +82,7 @@ def test_who_waits_when_the_process_is_told_to_end_is_answered_at_once(
         wait_until(lambda: "tradeoff_requests_active 9.0" in httpx.get(f"{url}/metrics").text)
         process.send_signal(signal.SIGTERM)
         given = [each.result() for each in asked]
-        ended = process.wait(timeout=120)
+        ended = process.wait(timeout=240)
 
     assert {answer.status_code for answer in given} == {200}
     assert {answer.json()["source"] for answer in given} == {"space_filling"}
@@ -101,7 +101,7 @@ def test_processes_share_a_port_and_one_that_dies_takes_it_from_nobody(
     ):
         together = [httpx.get(url).status_code for _ in range(20)]
         one.kill()
-        one.wait(timeout=120)
+        one.wait(timeout=240)
         alone = [httpx.get(url).status_code for _ in range(20)]
 
     assert set(together) == set(alone) == {200}

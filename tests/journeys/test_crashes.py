@@ -46,11 +46,11 @@ def running_stack(data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], str
         yield process, url, (data_dir / "token").read_text().strip()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=120)
+        process.wait(timeout=240)
         embedded.remove(data_dir)
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert process.poll() is None, "tradeoff up ended"
@@ -81,7 +81,7 @@ def find_postgres(data_dir: Path) -> psutil.Process:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_kills_in_the_middle_of_loops_lose_and_double_nothing(tmp_path: Path) -> None:
     with running_stack(tmp_path) as (up, url, token), Client(token, api_url=url) as client:
         experiment = client.experiments.create(

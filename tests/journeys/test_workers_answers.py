@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import LiveServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 X = [{"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}]
 
@@ -42,7 +42,7 @@ def worker(server: LiveServer, folder: Path, **environment: str) -> Iterator[Non
         process.wait(60)
 
 
-def wait_for(look: Callable[[], Any], what: str, *, seconds: float = 120) -> Any:
+def wait_for(look: Callable[[], Any], what: str, *, seconds: float = 240) -> Any:
     """What `look` gives as soon as it gives anything."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -56,7 +56,7 @@ def wait_for(look: Callable[[], Any], what: str, *, seconds: float = 120) -> Any
 @pytest.fixture
 def http(live_server: LiveServer) -> Iterator[httpx.Client]:
     with httpx.Client(
-        base_url=f"{live_server.url}/v1", auth=(live_server.token, ""), timeout=30
+        base_url=f"{live_server.url}/v1", auth=(live_server.token, ""), timeout=120
     ) as client:
         yield client
 

@@ -8,6 +8,7 @@ failure and not bad luck.
 from __future__ import annotations
 
 import functools
+import os
 
 import pytest
 
@@ -18,7 +19,8 @@ from benchmarks.quality.loop import Run, run
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 BUDGET = 60
-SEEDS = (0, 1, 2)
+#: A broken search fails with any of them; CI has time for one: TRADEOFF_QUALITY_SEEDS=1.
+SEEDS = range(int(os.environ.get("TRADEOFF_QUALITY_SEEDS", "3")))
 
 
 @functools.cache

@@ -70,7 +70,7 @@ def start_in_a_process(data_dir: Path, *, uid: int | None = None) -> dict[str, A
 
 
 def wait_until_dead(pid: int) -> None:
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 240
     while psutil.pid_exists(pid) and time.monotonic() < limit:
         time.sleep(0.02)
 

@@ -29,7 +29,7 @@ def listening(database: Database) -> list[int]:
         )
 
 
-def until(condition: object, seconds: float = 60.0) -> None:
+def until(condition: object, seconds: float = 240.0) -> None:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():

@@ -226,7 +226,7 @@ def test_a_step_gives_way_and_tries_again(empty_url: str, monkeypatch: pytest.Mo
         # It waits for the table only now and then, so others get at it.
         run(empty_url, "set lock_timeout = '20s'; select count(*) from suggestions")
         holder.rollback()
-        upgrading.result(timeout=60)
+        upgrading.result(timeout=240)
     holder.close()
 
     migrations.check(empty_url)

@@ -32,7 +32,7 @@ def run_loop(python: str, server: LiveServer, home: Path) -> dict[str, Any]:
         "SIGOPT_API_TOKEN": server.token,
     }
     done = subprocess.run(
-        [python, str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=120
+        [python, str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -42,7 +42,7 @@ def run_command(command: list[str], server: LiveServer, home: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout

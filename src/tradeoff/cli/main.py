@@ -156,10 +156,10 @@ def up(
 
         tradeoff up --port 9000 --data-dir ./lab --workers 2
     """
-    from tradeoff import server
+    from tradeoff import up as whole
 
     settings = _measured(read_settings(data_dir, logging_level=logging.WARNING), metrics_port)
-    server.up(settings, host=host, port=port, workers=workers, api_processes=api_processes, say=say)
+    whole.run(settings, host=host, port=port, workers=workers, api_processes=api_processes, say=say)
 
 
 @app.command()
