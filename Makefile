@@ -12,6 +12,8 @@ QUICK ?=
 # Tests that run side by side, each with a Postgres of its own, on any number of cores: they mostly wait.
 # 0 for one after the other.
 WORKERS ?= 4
+# Which tests `make test` runs; see `markers` in pyproject.toml.
+MARKS ?= not slow and not long
 # How long `make soak` lasts.
 SECONDS ?= 3600
 
@@ -29,11 +31,11 @@ demo: setup ## tune a real network on real data, and print the efficient frontie
 
 .PHONY: test
 test: setup ## run the tests, without the slow ones
-	@$(PYTEST) -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(PYTEST) -m "$(MARKS)" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-slow
 test-slow: setup ## run only the slow tests
-	@$(PYTEST) -m slow $(ARGS)
+	@$(PYTEST) -m "slow or long" $(ARGS)
 
 .PHONY: test-all
 test-all: setup ## run all tests

@@ -22,6 +22,26 @@ __all__ = ["command"]
 if TYPE_CHECKING:
     from tradeoff.store.database import Database
 
+#: What searches, trains or starts many processes. It goes first where tests run side by side, or
+#: one core would still be at it when the others have nothing left.
+LONGEST = (
+    "faults/test_soak.py",
+    "api/test_fuzz.py",
+    "quality",
+    "faults",
+    "journeys",
+    "integrations",
+    "examples",
+    "demo",
+    "store/test_plans.py",
+    "worker",
+    "test_cli.py",
+    "client/test_resend.py",
+    "web/test_results.py",
+    "store/test_embedded.py",
+    "engine",
+)
+
 # Threads of linear algebra only fight each other on small machines.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -29,6 +49,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # All tests come from one address, and many are about tokens and ids that there are not.
 os.environ["TRADEOFF_WRONG_TOKENS_PER_MINUTE"] = "1000000"
 os.environ["TRADEOFF_UNKNOWN_IDS_PER_TEN_MINUTES"] = "1000000"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest; the order stays as it was otherwise."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    path = item.path.relative_to(Path(__file__).parent)
+    for rank, each in enumerate(LONGEST):
+        if path.is_relative_to(each):
+            return rank
+    return len(LONGEST)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -216,7 +216,7 @@ def test_tables_are_kept_and_read_again(tmp_path: Path) -> None:
     assert table.outcomes(again.rows) == [(0.123457, 1.5)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_whole_runs_to_its_report_and_goes_on(waves: Diatoms, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()

@@ -149,7 +149,7 @@ def running() -> Iterator[site.Site]:
         yield found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_ledger_notices_what_really_is_lost_and_doubled(running: site.Site) -> None:
     experiments = [running.create_experiment(loaded=SMALL) for _ in range(2)]
     bench = Bench(running, Scale(), print)
@@ -182,7 +182,7 @@ def _execute(running: site.Site, statement: str, *parameters: Any) -> None:
     connection.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_error_that_reaches_a_client_is_told(running: site.Site) -> None:
     outcome = load.run(Plan(running.target, ("999999",), rounds=1))
 
@@ -191,7 +191,7 @@ def test_an_error_that_reaches_a_client_is_told(running: site.Site) -> None:
     assert outcome.entries == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_tiny_run_gives_every_table(running: site.Site) -> None:
     tiny = Scale(seconds=2.0, sizes=(SMALL, 60), rounds=1, waiting=10, herd=20)
     bench = Bench(running, tiny, print)

@@ -105,7 +105,7 @@ def test_after_a_crash_the_same_command_goes_on_to_a_frontier(
 
 
 @needs_keras
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif("TRADEOFF_SHARED" not in os.environ, reason="needs $TRADEOFF_SHARED")
 def test_it_tunes_on_the_real_diatoms(live_server: LiveServer, tmp_path: Path) -> None:
     data = Path(os.environ["TRADEOFF_SHARED"]) / "data" / "adiac"

@@ -14,7 +14,7 @@ from tradeoff import Client
 
 ROOT = EXAMPLES.parent
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

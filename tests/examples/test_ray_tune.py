@@ -13,7 +13,7 @@ from tests.conftest import LiveServer
 from tests.examples.running import run_example
 from tradeoff import Client
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.timeout(1800)
