@@ -41,6 +41,21 @@ def test_values_are_turned_and_standardised() -> None:
     assert data.objectives == 2
 
 
+def test_efficient_are_those_that_meet_the_limits_and_nothing_dominates() -> None:
+    observations = (
+        seen(0.1, 1, 10, 10),
+        seen(0.2, 9, 1, 21),  # too hot
+        Observation({"x": 0.3}, {}, {}, failed=True),
+        seen(0.4, 2, 20, 10),
+        seen(0.5, 2, 21, 10),
+    )
+
+    data = build_data(Space(SPEC), History(observations))
+
+    np.testing.assert_allclose(data.efficient, [[0.1], [0.4]])
+    assert build_data(Space(SPEC), History(())).efficient.shape == (0, 1)
+
+
 def test_known_noise_is_a_variance_in_the_same_units() -> None:
     history = History((seen(0.1, 1, 10, 30, 0.5), seen(0.2, 3, 30, 10)))
 

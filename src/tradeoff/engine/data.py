@@ -126,6 +126,14 @@ class Data:
         return self.X[~self.failed]
 
     @property
+    def efficient(self) -> Array:
+        """Rows of the successes that meet the limits and that no other such one dominates."""
+        m = self.objectives
+        met = (self.Y[:, m:] >= self.limits).all(axis=1)
+        front: Array = self.successes[met][pareto.non_dominated(self.Y[met, :m])]
+        return front
+
+    @property
     def objectives(self) -> int:
         """The number of optimised metrics, `m`."""
         return len(self.thresholds)

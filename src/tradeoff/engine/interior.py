@@ -8,7 +8,11 @@ suggestions on corners, and learns little there.
 The belief is a density in each number, which enters the utility with a power that falls with the
 observations [Hvarfner2022]: as the square of how many there are for each number, so that it decides
 while the model knows next to nothing, and is gone before the search is over.
-Good values on a wall are found all the same (benchmarks/RESULTS.md).
+
+It yields where the data speak against it. Of each wall, an end of one range, there are two
+hypotheses: good values keep away from it, and are spread as `b(z)`, which falls towards it; or they
+do not mind it. The belief is the mixture of both, and the observations that are efficient so far
+update their probabilities by Bayes' rule. What that gained and cost is in benchmarks/RESULTS.md.
 
 References:
     [Hvarfner2022] C. Hvarfner, D. Stoll, A. Souza, M. Lindauer, F. Hutter, L. Nardi. PiBO:
@@ -18,46 +22,79 @@ References:
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from scipy import special
 from torch import Tensor
 
+from tradeoff.engine.device import tensor
 from tradeoff.engine.space import Space
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 #: The power of the density until there are as many observations as numbers.
 STRENGTH = 2.0
 #: Of more numbers than this each one counts less, or their sum would be all that counts.
 MANY = 6
-#: What the density, 1 in the middle of a range, has at its ends.
+#: The probability that good values do not mind a wall, before any was seen. So it is what the
+#: density, 1 in the middle of a range, has at its ends.
 FLOOR = 0.05
+#: The probability never gets smaller than this, or the density would have no logarithm.
+LEAST = 1e-3
+#: After so many observations for each number nothing is left of the belief that matters.
+FADED = 30
+#: The integral of `b(z)`, which is 4 z (1 - z) on the half next to the wall and 1 on the other.
+_MASS = 5 / 6
 
 
 class Interior:
     """The logarithm of the belief, as a term of a log utility."""
 
-    def __init__(self, space: Space, observations: int, device: torch.device):
+    def __init__(self, space: Space, observations: int, device: torch.device, efficient: Array):
         """Set up for a space.
 
         Args:
             space: the search space. A parameter with a prior has a belief of its own already.
             observations: how many with values were seen.
             device: to compute on.
+            efficient: `k x D`, those of them that are efficient.
         """
-        columns = [
-            dimension.start
-            for dimension in space.dimensions
+        numbers = [
+            index
+            for index, dimension in enumerate(space.dimensions)
             if dimension.kind != "choice"
             and dimension.parameter is not None
             and dimension.parameter.prior is None
         ]
-        self._columns = torch.as_tensor(np.array(columns, dtype=np.intp), device=device)
-        self._power = _power(len(columns), observations)
+        V = space.to_unit(efficient)
+        z, counts = V[:, numbers], space.active(V)[:, numbers]
+        columns = space.first_columns[numbers]
+        self._columns = torch.as_tensor(columns, device=device)
+        self._low = tensor(_probability(z, counts), device)
+        self._high = tensor(_probability(1 - z, counts), device)
+        self._power = _power(len(numbers), observations)
 
     def log_density(self, Z: Tensor) -> Tensor:
         """`N` logarithms of the density at the rows of `Z`, times its power."""
         z = Z[..., self._columns].clamp(0.0, 1.0)
-        density = FLOOR + (1 - FLOOR) * 4 * z * (1 - z)
+        floor = torch.where(z < 0.5, self._low, self._high)
+        density = floor + (1 - floor) * 4 * z * (1 - z)
         value: Tensor = self._power * density.log().sum(-1)
         return value
+
+
+def _probability(z: Array, counts: Mask) -> Array:
+    """`p` probabilities that good values do not mind the walls at 0.
+
+    Args:
+        z: `k x p`, where efficient observations lie.
+        counts: `k x p`, where a parameter is switched on.
+    """
+    falling = np.where(z < 0.5, 4 * z * (1 - z), 1.0) / _MASS
+    evidence = np.where(counts, -np.log(np.maximum(falling, FLOOR)), 0.0).sum(axis=0)
+    posterior = special.expit(special.logit(FLOOR) + evidence)
+    return np.asarray(np.maximum(posterior, LEAST))
 
 
 def _power(numbers: int, observations: int) -> float:

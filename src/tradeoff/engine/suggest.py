@@ -32,7 +32,7 @@ from tradeoff.engine.data import Data, build_data
 from tradeoff.engine.device import choose, tensor
 from tradeoff.engine.exchange import Candidate, Effort, Suggested
 from tradeoff.engine.feasibility import SuccessModel
-from tradeoff.engine.interior import Interior
+from tradeoff.engine.interior import FADED, Interior
 from tradeoff.engine.models import ConditionedModel, SurrogateModel
 from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb, screen
 from tradeoff.engine.space import Space
@@ -311,9 +311,14 @@ def _utility(
     normals = sobol_normals((len(data.metrics), len(base)), samples, rng)
     conditioned = ConditionedModel(model, base, tensor(normals, device))
     directions = tensor(draw_directions(m, rng), device) if m >= MANY_METRICS else None
-    interior = Interior(space, len(data.Y), device)
-    arguments = (conditioned, references, limits, success, directions, interior)
+    arguments = (conditioned, references, limits, success, directions, _belief(space, data, device))
     return Utility(*arguments) if full is None else tasks.FullTaskUtility(*arguments, full=full)
+
+
+def _belief(space: Space, data: Data, device: torch.device) -> Interior | None:
+    if len(data.Y) > FADED * len(space.dimensions):
+        return None
+    return Interior(space, len(data.Y), device, data.efficient)
 
 
 def _pick(
