@@ -1,7 +1,8 @@
 """Files of other tools: W&B's runs and the JSON of Ax, and what no importer understands.
 
-`tests/data/ax.json` was written by the client of Ax 1, without its generation strategy. Optuna's
-files are made by Optuna itself, in tests/integrations.
+`tests/data/ax.json` was written by the client of Ax 1, without its generation strategy, and
+`wandb.csv` by the export script of W&B's documentation, from runs of wandb 0.31. Optuna's files are
+made by Optuna itself, in tests/integrations.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tradeoff.cli import from_ax, from_wandb, moving, sources
 from tradeoff.spec.columns import TableError
 
 AX = Path(__file__).parent / "data" / "ax.json"
+WANDB = AX.with_name("wandb.csv")
 #: As W&B's table of runs is downloaded: the newest first.
 WANDB_CSV = """\
 "Name","State","Notes","User","Tags","Created","Runtime","Sweep","lr","layers","opt","seed","warmup","accuracy","latency"
@@ -126,6 +128,31 @@ def test_runs_as_the_script_of_wandb_writes_them(client: Client, tmp_path: Path)
     assert found[1]["metadata"]["run"] == "calm-sun-2"
     with pytest.raises(TableError, match="line 2, config: must be a dictionary"):
         from_wandb.read_printed(b"name,config,summary\na,1,{}\n")
+
+
+def test_runs_that_wandb_itself_has_made(client: Client) -> None:
+    done = take(client, WANDB, metrics=["accuracy.max", "latency"], minimize=["latency"])
+
+    assert (done["format"], done["imported"], done["failed"]) == ("wandb", 3, 1)
+    assert done["left_out"] == [
+        "the parameter model.act: has a single value",
+        "the parameter note: has a single value",
+    ]
+    found = observed(client, done["experiment"])
+    assert found[1]["assignments"] == {"lr": 0.1, "model.layers": 4, "optimizer": "sgd"}
+    assert [value["value"] for value in found[1]["values"]] == [0.9, 1.0]
+    assert [each["failed"] for each in found] == [False, False, True]
+    with pytest.raises(TableError, match=r"there are accuracy.max, latency, loss.mean, loss.min, "):
+        take(client, WANDB, metrics=["weights"])
+
+
+def test_a_result_that_is_no_number_is_a_failure() -> None:
+    config = {"lr": 1, "betas": {"value": [0.9, 0.99]}}
+    runs = [{"config": config, "summary": {"loss": value}} for value in (0.5, "NaN")]
+
+    table = from_wandb.to_csv(json.dumps(runs).encode(), ["loss"]).decode()
+
+    assert table.splitlines() == ["Name,State,lr,loss", ",finished,1,0.5", ",failed,1,"]
 
 
 def test_results_of_runs_must_be_named(client: Client, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import ast
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -28,6 +29,10 @@ OF_THE_RUN = frozenset(
 )  # fmt: skip
 #: What Python prints for numbers that are none, and has no literals for.
 NO_NUMBER = re.compile(r"(?<=[:,\[] )-?(?:nan|inf)(?=[,}\]])")
+#: As Python reads it: infinity, which is no result either.
+INFINITE = "1e999"
+#: As W&B's API sends them.
+NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
 def is_printed(raw: bytes) -> bool:
@@ -47,7 +52,7 @@ def read_printed(raw: bytes) -> bytes:
         run: dict[str, Any] = {"name": row["name"], "state": row.get("state")}
         for name in ("config", "summary"):
             try:
-                run[name] = ast.literal_eval(NO_NUMBER.sub("None", row[name]))
+                run[name] = ast.literal_eval(NO_NUMBER.sub(INFINITE, row[name]))
             except (ValueError, SyntaxError):
                 run[name] = None
             if not isinstance(run[name], dict):
@@ -81,7 +86,8 @@ def to_csv(raw: bytes, metrics: Collection[str]) -> bytes:
     names = list(dict.fromkeys(name for row in rows for name in row))
     missing = sorted(set(metrics) - set(names))
     if missing or not metrics:
-        logged = sorted({key for run in runs for key in run.get("summary") or {} if key[0] != "_"})
+        found = {name: x for run in runs for name, x in _results(run).items() if math.isfinite(x)}
+        logged = sorted(found)
         what = (
             f"no run has logged {missing[0]}" if missing else "say with --metric which are results"
         )
@@ -99,22 +105,45 @@ def _header(raw: bytes) -> list[str]:
 
 
 def _row(run: Body, metrics: Collection[str]) -> dict[str, Any]:
-    summary = run.get("summary") or {}
+    summary = _results(run)
+    results = {name: summary[name] for name in metrics if name in summary}
+    finite = {name: value for name, value in results.items() if math.isfinite(value)}
+    state = run.get("state") or "finished"
+    if state == "finished" and len(finite) < len(results):
+        state = "failed"  # it came to its end, and has diverged
     return {
         "Name": run.get("name") or run.get("id") or "",
-        "State": run.get("state") or "finished",
-        **dict(_flat(run["config"])),
-        **{name: summary[name] for name in metrics if name in summary},
+        "State": state,
+        **{name: value for name, value in _flat(run["config"]) if not _is_infinite(value)},
+        **finite,
     }
 
 
+def _is_infinite(value: Any) -> bool:
+    return value in NOT_FINITE or (isinstance(value, float) and not math.isfinite(value))
+
+
+def _results(run: Body) -> dict[str, float]:
+    """The numbers of a run's summary; `define_metric(..., summary="max")` makes `accuracy.max`."""
+    found = {}
+    for name, value in _flat(run.get("summary") or {}):
+        if _is_infinite(value):
+            found[name] = math.inf
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[name] = float(value)
+    return found
+
+
 def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested configuration with dotted names; W&B's own entries begin with an underscore."""
+    """Nested entries with dotted names; W&B's own begin with an underscore."""
     for name, value in config.items():
-        if name.startswith(("_", "wandb")) or isinstance(value, list) or value is None:
-            continue
         if isinstance(value, dict) and set(value) <= {"value", "desc"}:
             value = value.get("value")
+        if name.startswith(("_", "wandb")) or isinstance(value, list) or value is None:
+            continue
+        # A histogram, a table or the like.
+        if isinstance(value, dict) and "_type" in value:
+            continue
         if isinstance(value, dict):
             yield from _flat(value, f"{before}{name}.")
         else:
