@@ -48,7 +48,10 @@ def main() -> None:
     data = scale.reduce(diatoms.load(options.data))
     # The time of a network is that of one thread.
     torch.set_num_threads(1)
-    table.write_provenance(out, scale, options.data, device)
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    files = options.data.glob("Adiac_*")
+    versions = {"torch": torch.__version__}
+    table.write_provenance(out, scale, files, gpu or "CPU, one thread", versions)
     at_random = table.Table(out / "random.csv.gz")
     ours = table.Table(out / "suggestions.csv.gz")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

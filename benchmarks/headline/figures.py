@@ -25,34 +25,31 @@ def draw(
     """Write the figures into a folder; the note says what run they are of."""
     folder.mkdir(parents=True, exist_ok=True)
     first = ours[: verdict.first]
+    all_random = (at_random, RANDOM, f"random, {len(at_random)}")
+    all_ours = (ours, OURS, f"Tradeoff, {len(ours)}")
     names = {
-        "frontiers": lambda axes: (
-            _points(axes, at_random, RANDOM, f"random, {len(at_random)}"),
-            _points(axes, ours, OURS, f"Tradeoff, {len(ours)}"),
-        ),
-        "first": lambda axes: (
-            _points(axes, at_random, RANDOM, f"random, {len(at_random)}"),
-            _points(axes, first, OURS, f"Tradeoff, the first {len(first)}"),
-        ),
-        "region": lambda axes: (
-            _region(axes, within, f"random, {len(ours)}: 95 % of the frontiers"),
-            _points(axes, ours, OURS, f"Tradeoff, {len(ours)}"),
-        ),
+        "frontiers": [all_random, all_ours],
+        "first": [all_random, (first, OURS, f"Tradeoff, the first {len(first)}")],
+        "region": [all_ours],
     }
     written = []
-    for name, fill in names.items():
+    for name, searches in names.items():
         figure, axes = pyplot.subplots(figsize=(7, 5), layout="constrained")
-        fill(axes)
+        if name == "region":
+            _region(axes, within, f"random, {len(ours)}: 95 % of the frontiers")
+        for outcomes, color, label in searches:
+            points(axes, outcomes, color, label)
         axes.set_xscale("log")
         axes.set_xlabel("inference (ms)")
         axes.set_ylabel("validation accuracy")
         axes.set_title(note, fontsize=10)
         axes.legend(loc="lower right")
-        written.append(_save(figure, folder / f"headline-{name}.png"))
+        written.append(save(figure, folder / f"headline-{name}.png"))
     return [*written, _draw_volumes(verdict, folder / "headline-volumes.png", note)]
 
 
-def _points(axes: Any, outcomes: Outcomes, color: str, label: str) -> None:
+def points(axes: Any, outcomes: Outcomes, color: str, label: str) -> None:
+    """Draw outcomes and their frontier, as steps."""
     Y = np.array(outcomes) * (1.0, -1.0)
     front = np.array(outcomes)[pareto.non_dominated(Y)]
     front = front[np.argsort(front[:, 1])]
@@ -82,10 +79,11 @@ def _draw_volumes(verdict: Verdict, path: Path, note: str) -> Path:
     axes.set_ylabel(f"resamples of {verdict.budget} random")
     axes.set_title(note, fontsize=10)
     axes.legend(loc="upper left", fontsize=8)
-    return _save(figure, path)
+    return save(figure, path)
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save(figure: Any, path: Path) -> Path:
+    """Write a figure and forget it."""
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
     return path

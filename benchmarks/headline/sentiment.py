@@ -1,10 +1,12 @@
 """The second story: how much of a search is spent where trainings fail?
 
-    python -m benchmarks.headline.sentiment --data DIR
+    python -m benchmarks.headline.sentiment --data DIR                     in full: days of a CPU
+    python -m benchmarks.headline.sentiment --data DIR --scale reduced     an hour of one core
 
 Runs `examples/mxnet_sentiment` as its users do, in its own environment and against a server of our
 own, once by suggestions and once at random, without and with the architecture. Interrupted, the
-same command goes on. Training time is measured, so nothing else should run meanwhile.
+same command goes on; with all the tables there it reports on them. Training time is measured, so
+nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,54 +22,115 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.headline import compare, searches
+from benchmarks.headline import searches, sentiment_report, table
+from tradeoff.store import embedded
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "mxnet_sentiment"
-MOST_SECONDS = 250.0
-#: What differs between the searches, by the folder of their results.
+RESULTS = Path(__file__).parent / "results"
+#: What differs between the searches, by the folder of their results. Random ones come first, so
+#: that one sees early whether the limits are of use.
 SEARCHES = {
-    "sgd": [],
     "sgd-random": ["--random"],
-    "architecture": ["--architecture"],
+    "sgd": [],
     "architecture-random": ["--architecture", "--random"],
+    "architecture": ["--architecture"],
 }
 
 
 @dataclass(frozen=True)
-class Story:
-    """A search and its rival at random.
+class Scale:
+    """How large the question is.
 
     Attributes:
-        feasible: share of our configurations that were good and fast enough.
-        feasible_random: of the random ones.
-        share: of the combined frontier that is ours; `None` when neither found anything.
+        name: of its results.
+        suggestions: the budget of each of our searches.
+        random: how many random configurations beside each.
+        least_accuracy: what is below has failed.
+        most_seconds: what trains longer is given up and has failed.
+        most_epochs: the upper bound of that parameter.
+        least_log_rate: the lower bound of `log_learning_rate`.
+        divided_by: so many times fewer filters, shorter vectors and smaller batches.
+        most_words: of a sentence; all by default.
     """
 
-    feasible: float
-    feasible_random: float
-    share: float | None
+    name: str
+    suggestions: int
+    random: int
+    least_accuracy: float
+    most_seconds: float
+    most_epochs: int
+    least_log_rate: float = -10.0
+    divided_by: int = 1
+    most_words: int | None = None
+
+    def asked(self, *, at_random: bool) -> list[str]:
+        """The options of the example."""
+        asked = {
+            "--observations": self.random if at_random else self.suggestions,
+            "--least-accuracy": self.least_accuracy,
+            "--most-seconds": self.most_seconds,
+            "--most-epochs": self.most_epochs,
+            "--least-log-rate": self.least_log_rate,
+            "--divided-by": self.divided_by,
+            **({"--most-words": self.most_words} if self.most_words else {}),
+        }
+        return [str(each) for pair in asked.items() for each in pair]
+
+
+#: The seed's: days of a CPU.
+FULL = Scale("full", 480, 480, least_accuracy=0.75, most_seconds=250.0, most_epochs=50)
+#: For one core and less than an hour: small networks, briefly trained, on all the sentences.
+REDUCED = Scale(
+    "reduced",
+    suggestions=40,
+    random=80,
+    least_accuracy=0.57,
+    most_seconds=15.0,
+    most_epochs=8,
+    least_log_rate=-4.0,
+    divided_by=8,
+    most_words=24,
+)
+BY_NAME = {scale.name: scale for scale in (FULL, REDUCED)}
 
 
 def main() -> None:
     """Run what the command line asks for; what it does not know goes to the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with rt-polarity")
-    parser.add_argument("--observations", type=int, default=480, help="of each search")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "sentiment")
+    parser.add_argument("--scale", choices=list(BY_NAME), default="full")
+    parser.add_argument("--out", type=Path, help="of the tables; else results/sentiment-SCALE here")
+    parser.add_argument("--figures", type=Path, help="folder for the figures; else that of --out")
     options, more = parser.parse_known_args()
-    out = options.out.resolve()
+    scale = BY_NAME[options.scale]
+    out = (options.out or RESULTS / f"sentiment-{scale.name}").resolve()
     out.mkdir(parents=True, exist_ok=True)
+    data = options.data.resolve()
+    table.write_provenance(
+        out, scale, data.glob("rt-polarity.*"), "CPU, one thread", {"mxnet": _mxnet()}
+    )
+    missing = [name for name in SEARCHES if not (out / f"{name}.csv.gz").exists()]
+    if missing:
+        search(scale, missing, ["--data", str(data), *more], out)
+    limits = f"accuracy {scale.least_accuracy:g} within {scale.most_seconds:g} s"
+    text = sentiment_report.write(out, scale.most_seconds, limits, options.figures or out)
+    Console(soft_wrap=True, highlight=False, markup=False).print(text)
+
+
+def search(scale: Scale, names: Sequence[str], more: Sequence[str], out: Path) -> None:
+    """Make the tables of some searches, and leave nothing of the server behind."""
     made = subprocess.run(
         [str(ROOT / "scripts" / "mxnet-venv.sh")], check=True, stdout=-1, text=True
     )
     python = str(ROOT / made.stdout.strip().splitlines()[-1])
-    asked = ["--data", str(options.data.resolve()), "--observations", str(options.observations)]
     # The experiments stay in the folder, so that an interrupted search goes on.
     with searches.serving(out / "server") as running:
         assert running.token is not None
         found = {"TRADEOFF_API_URL": running.url, "TRADEOFF_API_TOKEN": running.token}
-        for name, how in SEARCHES.items():
+        for name in names:
+            how = SEARCHES[name]
+            asked = scale.asked(at_random="--random" in how)
             # It ends with 1 when nothing was feasible, which is a result.
             subprocess.run(
                 [python, "tune.py", *asked, *how, "--out", str(out / name), *more],
@@ -74,48 +138,27 @@ def main() -> None:
                 env={**os.environ, **found},
                 check=False,
             )
-    Console(markup=False, highlight=False).print(report(out))
+            keep(out / name, out / f"{name}.csv.gz")
+    embedded.remove(out / "server")
+    shutil.rmtree(out / "server", ignore_errors=True)
+    for name in names:
+        shutil.rmtree(out / name)
 
 
-def report(folder: Path) -> str:
-    """The report on the results in a folder, beside what the seed reached."""
-    lines = [
-        "| search | feasible (seed: 48 %) | at random (seed: 26 %) | of the combined frontier "
-        f"under {MOST_SECONDS:g} s (seed: 100 %) |",
-        "| --- | --- | --- | --- |",
-    ]
-    for name in ("sgd", "architecture"):
-        ours, rival = (read(folder / part) for part in (name, f"{name}-random"))
-        story = judge(ours, rival)
-        share = "nothing was feasible" if story.share is None else f"{story.share:.0%}"
-        feasible = f"{story.feasible:.0%} of {len(ours)}"
-        lines.append(
-            f"| {name} | {feasible} | {story.feasible_random:.0%} of {len(rival)} | {share} |"
-        )
-    text = "\n".join(lines) + "\n"
-    (folder / "report.md").write_text(text)
-    return text
-
-
-def judge(ours: Sequence[Outcome], rival: Sequence[Outcome]) -> Story:
-    """Compare two searches, each a list of outcomes."""
-    good = [[each for each in some if each is not None] for some in (ours, rival)]
-    within = [[each for each in some if each[1] <= MOST_SECONDS] for some in good]
-    share = compare.share_of_frontier(*within) if any(within) else None
-    return Story(len(good[0]) / max(1, len(ours)), len(good[1]) / max(1, len(rival)), share)
-
-
-#: Accuracy and seconds of a training; `None` if it has failed.
-Outcome = tuple[float, float] | None
-
-
-def read(folder: Path) -> list[Outcome]:
-    """The outcomes of a search, in their order."""
+def keep(folder: Path, path: Path) -> None:
+    """Make the table of a search from what the example has written."""
     with (folder / "observations.csv").open() as file:
-        return [
-            (float(row["accuracy"]), float(row["train_seconds"])) if row["accuracy"] else None
-            for row in csv.DictReader(file)
-        ]
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        kind = row.pop("error").partition(":")[0]
+        row["failed"] = {"TooWeak": "weak", "TooLong": "slow"}.get(kind, kind)
+    table.Table(path).add([{name: table.value(text) for name, text in r.items()} for r in rows])
+
+
+def _mxnet() -> str:
+    """The version that the example asks for."""
+    lines = (EXAMPLE / "requirements.txt").read_text().splitlines()
+    return next(line.partition("==")[2] for line in lines if line.startswith("mxnet"))
 
 
 if __name__ == "__main__":

@@ -8,15 +8,11 @@ import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import torch
-
-from benchmarks.headline.scale import Scale
 
 Row = dict[str, Any]
 #: Numbers are kept with so many digits.
@@ -35,7 +31,7 @@ class Table:
         self.rows: list[Row] = []
         if path.exists():
             with gzip.open(path, "rt", newline="") as file:
-                self.rows = [{k: _value(v) for k, v in row.items()} for row in csv.DictReader(file)]
+                self.rows = [{k: value(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add trainings, and write the whole; an interruption leaves the table as it was."""
@@ -54,29 +50,37 @@ class Table:
         partial.replace(self.path)
 
 
-def write_provenance(folder: Path, scale: Scale, data_dir: Path, device: torch.device) -> None:
+def write_provenance(
+    folder: Path, scale: Any, files: Iterable[Path], device: str, versions: Mapping[str, str]
+) -> None:
     """Say how the tables were made; refuse to go on with those of another scale.
+
+    Args:
+        folder: of the tables.
+        scale: how large the run is, a dataclass.
+        files: of data.
+        device: what trains, in words.
+        versions: of what trains.
 
     Raises:
         SystemExit: if the folder holds tables of another scale or of other data.
     """
     path = folder / "provenance.json"
-    question = json.loads(json.dumps({"scale": asdict(scale), "data_sha256": _digest(data_dir)}))
+    question = json.loads(json.dumps({"scale": asdict(scale), "data_sha256": _digest(files)}))
     if path.exists():
         kept = json.loads(path.read_text())
         if {name: kept[name] for name in question} != question:
             raise SystemExit(f"{path} tells of another run; give another --out, or remove it")
         return
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    machine = {"device": gpu or "CPU, one thread", "architecture": platform.machine()}
+    machine = {"device": device, "architecture": platform.machine()}
     begun = {"begun": datetime.now(UTC).isoformat(timespec="seconds"), "commit": _commit()}
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
-    path.write_text(json.dumps({**question, **machine, **begun, **versions}, indent=2) + "\n")
+    made = {**question, **machine, **begun, "python": platform.python_version(), **versions}
+    path.write_text(json.dumps(made, indent=2) + "\n")
 
 
-def _digest(folder: Path) -> str:
+def _digest(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("Adiac_*")):
+    for file in sorted(files):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -91,7 +95,8 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
-def _value(text: str) -> Any:
+def value(text: str) -> Any:
+    """A field of a table: a number if it is one, and `None` for nothing."""
     if text == "":
         return None
     try:

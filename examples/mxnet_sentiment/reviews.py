@@ -27,18 +27,20 @@ class Reviews(NamedTuple):
     words: int
 
 
-def load(folder: Path, at_most: int | None = None) -> Reviews:
+def load(folder: Path, at_most: int | None = None, most_words: int | None = None) -> Reviews:
     """Read the sentences; which are validated with is always the same.
 
     Args:
         folder: with `NAMES`.
         at_most: so many sentences, for a trial; else all.
+        most_words: of a sentence, for a trial; what follows is not read.
     """
     sentences, labels = [], []
     for label, name in enumerate(reversed(NAMES)):
         # These files are older than the custom of UTF-8.
         lines = (folder / name).read_text(encoding="latin-1").splitlines()
-        sentences += [re.findall(r"[a-z0-9']+|[^\sa-z0-9]", line.lower()) for line in lines]
+        words = [re.findall(r"[a-z0-9']+|[^\sa-z0-9]", line.lower()) for line in lines]
+        sentences += [some[:most_words] for some in words]
         labels += [label] * len(lines)
     order = np.random.RandomState(0).permutation(len(sentences))[:at_most]
     validated = max(1, int(VALIDATED * len(order)))

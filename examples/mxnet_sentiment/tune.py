@@ -39,6 +39,8 @@ SGD = [
     _whole("epochs", 1, 50),
 ]
 ARCHITECTURE = [_whole("embed_dim", 50, 500)]
+#: What a trial may divide.
+SIZES = {"batch_size", "embed_dim"}
 
 
 def main() -> None:
@@ -53,13 +55,16 @@ def main() -> None:
     parser.add_argument("--least-accuracy", type=float, default=0.75)
     parser.add_argument("--most-seconds", type=float, default=250.0)
     parser.add_argument("--sentences", type=int, help="use so many only, for a trial")
+    parser.add_argument("--most-words", type=int, help="of a sentence, for a trial")
     parser.add_argument("--most-epochs", type=int, default=50, help="fewer, for a trial")
+    parser.add_argument("--least-log-rate", type=float, default=-10.0, help="more, for a trial")
+    parser.add_argument("--divided-by", type=int, default=1, help="of all sizes, for a trial")
     options = parser.parse_args()
     if options.data is None:
         options.data = options.out / "data"
         print(f"downloading {reviews.URL} into {options.data}")
         reviews.download(options.data)
-    data = reviews.load(options.data, options.sentences)
+    data = reviews.load(options.data, options.sentences, options.most_words)
     context = mx.gpu() if mx.context.num_gpus() else mx.cpu()
     print(f"{len(data.train)} sentences to train with, {len(data.validate)} to validate, {context}")
     with Client(worker_id=options.name) as client:
@@ -80,6 +85,10 @@ def resume_or_create(client: Client, options: argparse.Namespace) -> Experiment:
     for each in parameters:
         if each["name"] == "epochs":
             each["bounds"] = {"min": 1, "max": options.most_epochs}
+        elif each["name"] == "log_learning_rate":
+            each["bounds"] = {"min": options.least_log_rate, "max": 0.0}
+        elif each["name"] in SIZES:
+            each["bounds"] = {k: v // options.divided_by for k, v in each["bounds"].items()}
     experiment = client.experiments.create(
         name="Film reviews" + (", architecture" if options.architecture else ""),
         type="random" if options.random else "offline",
@@ -114,6 +123,7 @@ def search(
                 least_accuracy=options.least_accuracy,
                 most_seconds=options.most_seconds,
                 context=context,
+                divided_by=options.divided_by,
             )
             suggestion.observe(accuracy=trained.accuracy, train_seconds=trained.seconds)
             told = f"accuracy {trained.accuracy:.3f}, {trained.seconds:.1f} s"
@@ -126,12 +136,15 @@ def show(experiment: Experiment, folder: Path) -> None:
     feasible = [each for each in observed if not each.failed]
     print(f"feasible: {len(feasible)} of {len(observed)}")
     frontier = experiment.frontier()
+    names = ["accuracy", "train_seconds", *(p["name"] for p in experiment.parameters)]
     for name, rows in (("frontier", frontier), ("observations", observed[::-1])):
-        names = ["accuracy", "train_seconds", *(p["name"] for p in experiment.parameters)]
         with (folder / f"{name}.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, names)
+            writer = csv.DictWriter(file, [*names, "error"])
             writer.writeheader()
-            writer.writerows({**each.value_by_metric, **each.assignments} for each in rows)
+            for each in rows:
+                # Why it has failed, which the loop has kept.
+                error = (each.metadata or {}).get("error")
+                writer.writerow({**each.value_by_metric, **each.assignments, "error": error})
     if not frontier:
         sys.exit("no training has been good and fast enough yet")
     for best in frontier:

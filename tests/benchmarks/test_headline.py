@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.headline import compare, scale, sentiment, table, training
+from benchmarks.headline import compare, scale, sentiment, sentiment_report, table, training
 from examples.keras_diatoms.diatoms import Diatoms
 
 ROOT = Path(__file__).parents[2]
@@ -187,20 +187,34 @@ def test_the_region_of_random_is_where_its_subsets_lie() -> None:
 
 
 def test_the_sentiment_story_counts_feasible_trainings(tmp_path: Path) -> None:
+    weak, slow = "TooWeak: accuracy 0.5, and 0.75 is wanted", "TooLong: more than 250 seconds"
     for name, rows in {
-        "sgd": ["0.78,100", "0.77,50", ","],
-        "sgd-random": ["0.76,60", ",", ",", ","],
-        "architecture": [","],
-        "architecture-random": [","],
+        "sgd": ["0.78,100,", "0.77,50,", f",,{slow}"],
+        "sgd-random": ["0.76,60,", f',,"{weak}"', f',,"{weak}"', f",,{slow}"],
+        "architecture": [f",,{slow}"],
+        "architecture-random": [",,MXNetError: no memory"],
     }.items():
         (tmp_path / name).mkdir()
-        text = "\n".join(["accuracy,train_seconds", *rows]) + "\n"
+        text = "\n".join(["accuracy,train_seconds,error", *rows]) + "\n"
         (tmp_path / name / "observations.csv").write_text(text)
+        sentiment.keep(tmp_path / name, tmp_path / f"{name}.csv.gz")
 
-    told = sentiment.report(tmp_path)
+    told = sentiment_report.write(tmp_path, 250.0, "0.75 within 250 s", tmp_path)
 
-    assert "| sgd | 67% of 3 | 25% of 4 | 100% |" in told
-    assert "| architecture | 0% of 1 | 0% of 1 | nothing was feasible |" in told
+    assert "an accuracy of at least 0.75 within 250 s" in told
+    assert "| feasible, suggestions | 48 % | 67% of 3 | 0% of 1 |" in told
+    assert "| feasible, random | 26 % | 25% of 4 | 0% of 1 |" in told
+    assert "| of the first random, as many as suggestions | - | 33% | 0% |" in told
+    assert "| too weak and too slow, random | - | 2 and 1 | 0 and 0 |" in told
+    assert "| share of the frontier of both | 100 % | 100% of 2 | nothing was feasible |" in told
+    # A failure reaches nothing, and counts where random trainings are drawn at equal budget.
+    verdict = sentiment_report.judge(
+        sentiment_report.read(tmp_path, "sgd"), sentiment_report.read(tmp_path, "sgd-random"), 250.0
+    ).verdict
+    assert verdict is not None
+    assert verdict.volume == 1
+    assert (verdict.volumes_resampled == 0).any()
+    assert (tmp_path / "sentiment-frontiers.png").exists()
 
 
 def test_tables_are_kept_and_read_again(tmp_path: Path) -> None:
