@@ -113,7 +113,7 @@ def main() -> None:
     missing = [name for name in SEARCHES if not (out / f"{name}.csv.gz").exists()]
     if missing:
         search(scale, missing, ["--data", str(data), *more], out)
-    limits = f"accuracy {scale.least_accuracy:g} within {scale.most_seconds:g} s"
+    limits = f"{scale.least_accuracy:g} within {scale.most_seconds:g} s"
     text = sentiment_report.write(out, scale.most_seconds, limits, options.figures or out)
     Console(soft_wrap=True, highlight=False, markup=False).print(text)
 
