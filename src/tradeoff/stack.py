@@ -30,8 +30,10 @@ logger = logging.getLogger(__name__)
 
 #: How long a process may take to end when asked: it finishes its requests, or its job.
 GRACE_SECONDS = 25.0
-LIVE_SECONDS = 60.0
-WORKER_SECONDS = 120.0
+#: What ends again and again is given up at once, so these are for what is merely slow: imports take
+#: a minute where others compute.
+LIVE_SECONDS = 240.0
+WORKER_SECONDS = 240.0
 CHECK_SECONDS = 0.2
 
 Say = Callable[[str], None]
