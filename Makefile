@@ -2,6 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
+# Packages are installed without bytecode, which is made as it is needed, and kept: where an environment
+# forbids to keep it, every process would compile torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Relative, so that the folder of the clone may have any name.
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
