@@ -60,6 +60,7 @@ def command(data: Path, out: Path, *more: str) -> list[str]:
 
 
 @needs_keras
+@pytest.mark.long
 def test_after_a_crash_the_same_command_goes_on_to_a_frontier(
     live_server: LiveServer, waves: Path, tmp_path: Path
 ) -> None:

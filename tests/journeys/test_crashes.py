@@ -80,7 +80,7 @@ def find_postgres(data_dir: Path) -> psutil.Process:
     return psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the soak of `tests/faults` kills the same parts, in CI
 @pytest.mark.timeout(900)
 def test_kills_in_the_middle_of_loops_lose_and_double_nothing(tmp_path: Path) -> None:
     with running_stack(tmp_path) as (up, url, token), Client(token, api_url=url) as client:

@@ -87,7 +87,9 @@ def test_demo_reaches_its_end(data_dir: Path, tmp_path: Path) -> None:
     assert left_running(data_dir) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_demo_stopped_midway_leaves_nothing_running(
     data_dir: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
