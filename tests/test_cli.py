@@ -7,12 +7,12 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import wait_for
 from tradeoff import __version__
 from tradeoff.store import embedded
 
@@ -148,9 +148,7 @@ def test_process_alone_that_is_asked_to_end_leaves_nothing(
     ) as process:
         if early:
             # Half-way through the start of Postgres.
-            limit = time.monotonic() + 240
-            while not (data_dir / "postgres.lock").exists() and time.monotonic() < limit:
-                time.sleep(0.01)
+            wait_for((data_dir / "postgres.lock").exists)
         else:
             assert process.stderr is not None
             while "tarted" not in (line := process.stderr.readline()):

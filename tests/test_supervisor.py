@@ -14,17 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.waiting import wait_for
 from tradeoff import errors, supervisor
 
 SOURCE = str(Path(supervisor.__file__).parents[1])
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(100)"]
-
-
-def until(condition: Callable[[], object], *, seconds: float = 240.0) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def check_until(watching: supervisor.Supervisor, condition: Callable[[], object]) -> None:
@@ -32,7 +26,7 @@ def check_until(watching: supervisor.Supervisor, condition: Callable[[], object]
         watching.check()
         return condition()
 
-    until(check)
+    wait_for(check)
 
 
 @pytest.fixture
@@ -67,7 +61,7 @@ def test_killed_child_is_started_again_after_a_second(
     watching = watch(child)
     assert child.process is not None
     first = child.process.pid
-    until(lambda: child.last_lines())
+    wait_for(lambda: child.last_lines())
 
     os.kill(first, signal.SIGKILL)
     check_until(watching, lambda: child.process is None)
@@ -84,7 +78,7 @@ def test_pauses_double_up_to_thirty_seconds(tmp_path: Path) -> None:
     pauses = []
     for _ in range(7):
         child.start({})
-        until(lambda: child.ended() is not None)
+        wait_for(lambda: child.ended() is not None)
         pauses.append(child.pause_seconds())
 
     assert pauses == [1, 2, 4, 8, 16, 30, 30]
@@ -105,13 +99,13 @@ def test_stop_leaves_nothing_even_of_the_stubborn(
         "x", [sys.executable, "-c", stubborn], tmp_path / "x.log", grace_seconds=0.3
     )
     watching = watch(child)
-    until(lambda: child.last_lines())
+    wait_for(lambda: child.last_lines())
     grandchild = int(child.last_lines()[0])
 
     watching.stop()
 
     assert child.process is None
-    until(lambda: not psutil.pid_exists(grandchild))
+    wait_for(lambda: not psutil.pid_exists(grandchild))
     assert any("killed" in line for line in said)
     assert not (tmp_path / "children.json").exists()
 
@@ -125,14 +119,14 @@ def test_what_a_killed_child_had_started_ends_with_it(
     )
     child = supervisor.Child("x", [sys.executable, "-c", parent], tmp_path / "x.log")
     watching = watch(child)
-    until(lambda: child.last_lines())
+    wait_for(lambda: child.last_lines())
     grandchild = int(child.last_lines()[0])
     assert child.process is not None
 
     os.kill(child.process.pid, signal.SIGKILL)
     check_until(watching, lambda: child.process is None)
 
-    until(lambda: not psutil.pid_exists(grandchild))
+    wait_for(lambda: not psutil.pid_exists(grandchild))
 
 
 def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
@@ -161,7 +155,7 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         child = int(killed.stdout.readline())
         killed.kill()
 
-    until(lambda: not psutil.pid_exists(child) or _is_zombie(child))
+    wait_for(lambda: not psutil.pid_exists(child) or _is_zombie(child))
     supervisor.end_leftovers(tmp_path / "children.json")
     assert not (tmp_path / "children.json").exists()
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,12 @@ import pytest
 from tests.builders import METRICS, PARAMETERS, make_account
 from tests.conftest import Account
 from tests.faults.load import query
+from tests.waiting import wait_for
 from tradeoff import Client
 from tradeoff.store import clusters, embedded, migrations
 from tradeoff.store.database import connect
 
 HOOKS = Path(__file__).parent / "hooks"
-START_SECONDS = 240.0
 
 #: For what takes a minute and more, or a machine of one's own.
 on_demand = pytest.mark.skipif(
@@ -92,9 +92,9 @@ class Part:
         draft.write_text(str(content))
         draft.rename(self.folder / fault)
 
-    def await_fault(self, fault: str, *, seconds: float = 240) -> None:
+    def await_fault(self, fault: str) -> None:
         """Wait until the fault has struck."""
-        wait_for((self.folder / f"{fault}.taken").exists, f"{fault} never struck", seconds=seconds)
+        wait_for((self.folder / f"{fault}.taken").exists, f"{fault} never struck")
 
     def relieve(self, fault: str) -> None:
         """Take a fault away again."""
@@ -393,13 +393,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_for(
-    condition: Callable[[], object], complaint: str, *, seconds: float = START_SECONDS
-) -> None:
-    """Wait until something is so, and fail with a complaint when it does not come."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, complaint
-        time.sleep(0.05)

@@ -10,8 +10,9 @@ import psycopg2
 import pytest
 
 from tests.faults import load
-from tests.faults.processes import Stack, wait_for
+from tests.faults.processes import Stack
 from tests.faults.proxy import proxied
+from tests.waiting import wait_for
 
 
 def workers_at(database_url: str) -> int:

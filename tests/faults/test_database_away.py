@@ -15,8 +15,9 @@ import psycopg2
 import pytest
 
 from tests.faults import load
-from tests.faults.processes import Stack, on_demand, running, wait_for
+from tests.faults.processes import Stack, on_demand, running
 from tests.faults.proxy import proxied
+from tests.waiting import wait_for
 
 
 def start_loops(stack: Stack, url: str, count: int = 4) -> list[load.Loop]:

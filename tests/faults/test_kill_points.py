@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.faults import load
-from tests.faults.processes import Part, Stack, wait_for
+from tests.faults.processes import Part, Stack
+from tests.waiting import wait_for
 
 #: How the statements begin by which the acts of a loop are known.
 REPORT = "insert into observations"
@@ -104,7 +105,7 @@ def await_refresh(stack: Stack, experiment: str, *, dead: Part | None = None) ->
         )
         return bool(seen > count)
 
-    wait_for(is_refreshed, "no refresh since then", seconds=240)
+    wait_for(is_refreshed, "no refresh since then")
 
 
 def find_equal_waiting(stack: Stack, experiment: str) -> list[tuple[object, ...]]:

@@ -8,9 +8,10 @@ import pytest
 
 from tests.builders import METRICS
 from tests.faults import load
-from tests.faults.processes import Part, Stack, on_demand, wait_for
+from tests.faults.processes import Part, Stack, on_demand
 from tests.faults.proxy import proxied
 from tests.faults.test_kill_points import await_refresh, find_equal_waiting
+from tests.waiting import wait_for
 from tradeoff.store import queue
 
 

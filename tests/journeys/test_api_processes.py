@@ -7,8 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import psutil
 from tests.builders import make_experiment, observe
 from tests.conftest import Account
 from tests.faults.processes import free_port
+from tests.waiting import wait_for
 from tradeoff.store.database import Database
 
 #: How long an asker would wait for a model that never comes: longer than the process waits for its
@@ -43,7 +43,7 @@ def api(
         },
     )
     try:
-        wait_until(lambda: listens(process, port))
+        wait_for(lambda: listens(process, port))
         yield process
     finally:
         process.kill()
@@ -56,13 +56,6 @@ def listens(process: subprocess.Popen[bytes], port: int) -> bool:
         connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
         for connection in psutil.Process(process.pid).net_connections()
     )
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 240) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it does not come to pass"
-        time.sleep(0.05)
 
 
 def test_who_waits_when_the_process_is_told_to_end_is_answered_at_once(
@@ -79,7 +72,7 @@ def test_who_waits_when_the_process_is_told_to_end_is_answered_at_once(
 
     with api(database.url, tmp_path, port) as process, ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, number) for number in range(8)]
-        wait_until(lambda: "tradeoff_requests_active 9.0" in httpx.get(f"{url}/metrics").text)
+        wait_for(lambda: "tradeoff_requests_active 9.0" in httpx.get(f"{url}/metrics").text)
         process.send_signal(signal.SIGTERM)
         given = [each.result() for each in asked]
         ended = process.wait(timeout=240)
@@ -123,4 +116,4 @@ def test_processes_that_share_a_port_show_their_measures_on_ports_of_their_own(
     ):
         for _ in range(20):
             assert httpx.get(f"http://127.0.0.1:{port}/docs").status_code == 200
-        wait_until(lambda: sum(count()) == 20)
+        wait_for(lambda: sum(count()) == 20)

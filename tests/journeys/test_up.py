@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.waiting import wait_for
 from tradeoff.store import embedded
 
 PARAMETERS = [{"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}]
@@ -48,7 +49,7 @@ class Up:
         return self._output.read_text()
 
     def wait_until_ready(self) -> Up:
-        until(
+        wait_for(
             lambda: "Ready: " in self.said() or self.process.poll() is not None,
         )
         found = re.search(r"Ready: (\S+)", self.said())
@@ -97,13 +98,6 @@ class Up:
             with suppress(psutil.NoSuchProcess):
                 found.append(psutil.Process(pid))
         return found
-
-
-def until(condition: Callable[[], object], *, seconds: float = 240.0) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def is_alive(pid: int) -> bool:
@@ -184,8 +178,8 @@ def test_killed_api_is_started_again(up: Up) -> None:
     killed = up.child("api")
 
     os.kill(killed, signal.SIGKILL)
-    until(lambda: up.child("api") not in (0, killed))
-    until(up.is_ready)
+    wait_for(lambda: up.child("api") not in (0, killed))
+    wait_for(up.is_ready)
 
     observe(up, experiment)
     assert count(up, experiment) == 2
@@ -197,7 +191,7 @@ def test_killed_worker_is_started_again(up: Up) -> None:
 
     os.kill(killed, signal.SIGKILL)
 
-    until(lambda: up.child("worker-1") not in (0, killed))
+    wait_for(lambda: up.child("worker-1") not in (0, killed))
     assert "worker-1 ended (killed by SIGKILL)" in up.said()
 
 
@@ -207,8 +201,8 @@ def test_killed_postgres_is_started_again_with_its_data(up: Up) -> None:
     killed = up.postgres()
 
     os.kill(killed, signal.SIGKILL)
-    until(lambda: up.postgres() not in (0, killed))
-    until(up.is_ready)
+    wait_for(lambda: up.postgres() not in (0, killed))
+    wait_for(up.is_ready)
 
     assert count(up, experiment) == 1
     observe(up, experiment)
@@ -349,7 +343,7 @@ def test_lost_token_file_is_made_anew(data_dir: Path) -> None:
 def test_api_that_cannot_come_up_ends_the_start_and_leaves_nothing(data_dir: Path) -> None:
     up = Up(data_dir)
     everything: list[psutil.Process] = []
-    until(lambda: (data_dir / "children.json").exists())
+    wait_for(lambda: (data_dir / "children.json").exists())
     while up.process.poll() is None:
         if (data_dir / "children.json").exists() and (api := up.child("api")):
             everything += [process for process in up.everything() if process not in everything]

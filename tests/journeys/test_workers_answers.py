@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.conftest import LiveServer
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -40,17 +41,6 @@ def worker(server: LiveServer, folder: Path, **environment: str) -> Iterator[Non
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-
-
-def wait_for(look: Callable[[], Any], what: str, *, seconds: float = 240) -> Any:
-    """What `look` gives as soon as it gives anything."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.3)
-    raise AssertionError(what)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ import psutil
 import psycopg2
 import pytest
 
+from tests.waiting import wait_for
 from tradeoff import errors
 from tradeoff.store import clusters, database, embedded, programs
 
@@ -70,9 +71,7 @@ def start_in_a_process(data_dir: Path, *, uid: int | None = None) -> dict[str, A
 
 
 def wait_until_dead(pid: int) -> None:
-    limit = time.monotonic() + 240
-    while psutil.pid_exists(pid) and time.monotonic() < limit:
-        time.sleep(0.02)
+    wait_for(lambda: not psutil.pid_exists(pid), f"{pid} lives on")
 
 
 def test_start_gives_a_database_that_keeps_what_it_is_told(data_dir: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
+from tests.waiting import wait_for
 from tradeoff.store import buffer
 from tradeoff.store.database import Database, name_sessions
 from tradeoff.store.listening import Listener
@@ -29,19 +30,11 @@ def listening(database: Database) -> list[int]:
         )
 
 
-def until(condition: object, seconds: float = 240.0) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def listener(shared_database: Database) -> Iterator[Listener]:
     listener = Listener(shared_database.url)
     listener.start()
-    until(lambda: listening(shared_database))
+    wait_for(lambda: listening(shared_database))
     yield listener
     listener.stop()
 
@@ -128,12 +121,12 @@ def test_a_stopped_listener_leaves_no_connection_and_can_start_again(
     shared_database: Database, listener: Listener
 ) -> None:
     listener.stop()
-    until(lambda: not listening(shared_database))
+    wait_for(lambda: not listening(shared_database))
 
     listener.start()
     listener.start()  # a second start changes nothing
 
-    until(lambda: len(listening(shared_database)) == 1)
+    wait_for(lambda: len(listening(shared_database)) == 1)
 
 
 def test_a_waiter_whose_loop_is_gone_does_no_harm(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
+from typing import Any
 
 from tradeoff.engine import design
 from tradeoff.engine.exchange import Candidate, Effort, Suggested
@@ -38,90 +40,37 @@ def quick(
     return Suggested(tuple(Candidate(point, "model", told) for point in points), state)
 
 
-def raises(
-    spec: ExperimentSpec,
-    history: History,
-    q: int,
-    state: State,
-    *,
-    device: str = "cpu",
-    effort: Effort = "full",
-) -> Suggested:
-    """Never answers."""
-    raise ArithmeticError("poison")
-
-
-def raises_for_poison(
-    spec: ExperimentSpec,
-    history: History,
-    q: int,
-    state: State,
-    *,
-    device: str = "cpu",
-    effort: Effort = "full",
-) -> Suggested:
+def raises_for_poison(spec: ExperimentSpec, *asked: Any, **options: Any) -> Suggested:
     """Never answers the poisonous experiment."""
     if spec.observation_budget == POISON_BUDGET:
         raise ArithmeticError("poison")
-    return quick(spec, history, q, state, device=device, effort=effort)
+    return quick(spec, *asked, **options)
 
 
-def takes_long_for_poison(
-    spec: ExperimentSpec,
-    history: History,
-    q: int,
-    state: State,
-    *,
-    device: str = "cpu",
-    effort: Effort = "full",
-) -> Suggested:
+def takes_long_for_poison(spec: ExperimentSpec, *asked: Any, **options: Any) -> Suggested:
     """Answers the poisonous experiment when all the others are forgotten."""
     if spec.observation_budget == POISON_BUDGET:
         time.sleep(3_600)
-    return quick(spec, history, q, state, device=device, effort=effort)
+    return quick(spec, *asked, **options)
 
 
-def eats_memory_for_poison(
-    spec: ExperimentSpec,
-    history: History,
-    q: int,
-    state: State,
-    *,
-    device: str = "cpu",
-    effort: Effort = "full",
-) -> Suggested:
+def eats_memory_for_poison(spec: ExperimentSpec, *asked: Any, **options: Any) -> Suggested:
     """Takes ever more memory for the poisonous experiment."""
     eaten: list[bytes] = []
     while spec.observation_budget == POISON_BUDGET:
         eaten.append(os.urandom(1) * 2**25)
         time.sleep(0.01)
-    return quick(spec, history, q, state, device=device, effort=effort)
+    return quick(spec, *asked, **options)
 
 
-def gpu_breaks(
-    spec: ExperimentSpec,
-    history: History,
-    q: int,
-    state: State,
-    *,
-    device: str = "cpu",
-    effort: Effort = "full",
-) -> Suggested:
+def gpu_breaks(*asked: Any, device: str, **options: Any) -> Suggested:
     """As the engine does when a CUDA call raises: the CPU answers, and it says so."""
-    answer = quick(spec, history, q, state, device=device, effort=effort)
-    return answer if device == "cpu" else Suggested(answer.candidates, state, gpu_failed=True)
+    answer = quick(*asked, device=device, **options)
+    return answer if device == "cpu" else replace(answer, gpu_failed=True)
 
 
-def gpu_kills(
-    spec: ExperimentSpec,
-    history: History,
-    q: int,
-    state: State,
-    *,
-    device: str = "cpu",
-    effort: Effort = "full",
-) -> Suggested:
+def gpu_kills(*asked: Any, device: str, **options: Any) -> Suggested:
     """A driver that takes the whole process down."""
     if device != "cpu":
         os.abort()
-    return quick(spec, history, q, state, device=device, effort=effort)
+    return quick(*asked, device=device, **options)
