@@ -20,5 +20,5 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.fixture
 def fault_seconds() -> float:
-    """How long a fault goes on: 15 s in CI, as long as `TRADEOFF_FAULT_SECONDS` says elsewhere."""
-    return float(os.environ.get("TRADEOFF_FAULT_SECONDS", "15"))
+    """How long a fault goes on: 10 s in CI, as long as `TRADEOFF_FAULT_SECONDS` says elsewhere."""
+    return float(os.environ.get("TRADEOFF_FAULT_SECONDS", "10"))

@@ -53,6 +53,7 @@ def ray_packages() -> Path:
     return folder
 
 
+@pytest.mark.long  # the others show its parts
 @pytest.mark.timeout(900)
 def test_a_whole_run_of_several_metrics(client: Client, ray_packages: Path, tmp_path: Path) -> None:
     done = subprocess.run(

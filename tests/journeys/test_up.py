@@ -323,7 +323,7 @@ def test_database_that_does_not_answer_is_said_plainly(data_dir: Path) -> None:
     assert "Traceback" not in up.said()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_lost_token_file_is_made_anew(data_dir: Path) -> None:
     first = Up(data_dir).wait_until_ready()
     experiment = make_experiment(first)
