@@ -282,7 +282,7 @@ def _from_model(
     X = tensor(picks, device)
     with torch.no_grad():
         mean, variance = fitted.surrogate.predict(X)
-        success = None if fitted.success is None else fitted.success.log_probability(X).exp()
+        success = None if fitted.success is None else fitted.success.expected_probability(X)
     moments = mean.cpu().numpy(), variance.sqrt().cpu().numpy()
     explanations = _explain(data, *moments, values, reason, "expected improvement")
     if success is not None:
