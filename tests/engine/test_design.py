@@ -159,7 +159,7 @@ def test_grid_varies_the_first_name_fastest_and_wraps() -> None:
         design.grid_size(spec_of(double("x")))
 
 
-def test_design_ends_with_enough_successes_or_with_many_results() -> None:
+def test_design_ends_with_enough_results_and_a_success() -> None:
     spec = spec_of(*[double(f"x{i}") for i in range(8)])
 
     assert design.initial_size(spec) == 8
@@ -167,9 +167,35 @@ def test_design_ends_with_enough_successes_or_with_many_results() -> None:
     assert design.initial_size(spec_of(*[double(f"x{i}") for i in range(40)])) == 20
     assert design.is_initial(spec, succeeded=7, failed=0)
     assert not design.is_initial(spec, succeeded=8, failed=0)
-    assert design.is_initial(spec, succeeded=2, failed=100)
-    assert design.is_initial(spec, succeeded=3, failed=20)
-    assert not design.is_initial(spec, succeeded=3, failed=21)
+    assert design.is_initial(spec, succeeded=1, failed=6)
+    assert not design.is_initial(spec, succeeded=1, failed=7)
+    assert design.is_initial(spec, succeeded=0, failed=100)
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "failed", "missing"), [(0, 0, 8), (3, 0, 5), (1, 3, 4), (0, 30, 1)]
+)
+def test_missing_successes_end_the_design(succeeded: int, failed: int, missing: int) -> None:
+    spec = spec_of(*[double(f"x{i}") for i in range(8)])
+
+    assert design.missing_successes(spec, succeeded=succeeded, failed=failed) == missing
+    assert not design.is_initial(spec, succeeded=succeeded + missing, failed=failed)
+    assert design.is_initial(spec, succeeded=succeeded + missing - 1, failed=failed)
+
+
+def test_every_third_place_is_the_designs_while_successes_are_few() -> None:
+    spec = spec_of(*[double(f"x{i}") for i in range(8)])
+
+    def places(succeeded: int, failed: int, pending: int = 0) -> list[int]:
+        counts = {"succeeded": succeeded, "failed": failed, "pending": pending}
+        return design.places(spec, **counts, count=7)
+
+    assert places(1, 8) == [0, 3, 6]
+    assert places(1, 8, pending=1) == [2, 5]
+    assert places(7, 1) != []
+    assert places(8, 1) == []
+    assert places(2, 22) != []
+    assert places(3, 21) == []
 
 
 def test_random_experiments_never_leave_the_design() -> None:

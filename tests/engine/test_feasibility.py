@@ -40,6 +40,23 @@ def test_far_from_data_the_base_rate_holds() -> None:
     assert float(p) == pytest.approx((float((~failed).sum()) + 1) / 32)
 
 
+def test_what_is_shown_is_surest_where_most_is_known() -> None:
+    X, failed = failing_corner(60)
+    model = SuccessModel(X, failed, LAYOUT)
+    away = torch.full((1, 3), 50.0, dtype=torch.float64)
+
+    for Z in (X, away):
+        mode, shown = model.log_probability(Z).exp(), model.expected_probability(Z)
+        assert bool(((shown - 0.5).abs() <= (mode - 0.5).abs() + 1e-12).all())
+        assert bool(((shown > 0.5) == (mode > 0.5)).all())
+
+    repeated = torch.cat([X, *[X[:1]] * 40])
+    again = torch.cat([failed, *[failed[:1]] * 40])
+    model = SuccessModel(repeated, again, LAYOUT)
+    difference = model.log_probability(X[:1]).exp() - model.expected_probability(X[:1])
+    assert float(difference.abs()) < 0.02
+
+
 def test_mode_satisfies_its_equation() -> None:
     X, failed = failing_corner(25)
     labels = torch.where(failed, -1.0, 1.0).double()

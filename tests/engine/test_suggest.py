@@ -160,6 +160,23 @@ def test_design_goes_on_while_everything_fails() -> None:
     assert [c.assignments for c in suggested.candidates] == points[30:]
 
 
+def test_one_success_lets_the_model_answer_beside_the_design() -> None:
+    points = design.space_filling(PLANE, seed=0, start=0, count=10)
+    observations = [observe(point, lambda _: None) for point in points[:8]]
+    history = History((*observations, observe(points[8], lambda _: {"gain": 1.0, "loss": 1.0})))
+
+    suggested = ask(PLANE, history, q=4)
+
+    made = [candidate.source for candidate in suggested.candidates]
+    assert made == ["space_filling", "model", "model", "space_filling"]
+    assert suggested.candidates[0].assignments == points[9]
+    known = [*points[:9], *(candidate.assignments for candidate in suggested.candidates)]
+    assert len({tuple(sorted(point.items())) for point in known}) == 13
+    alone = ask(PLANE, history, q=1)
+    assert alone.candidates == suggested.candidates[:1]
+    assert alone.state.asks == 0
+
+
 def test_random_experiment_draws_at_random() -> None:
     spec = MIXED.model_copy(update={"type": "random"})
 

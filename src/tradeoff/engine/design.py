@@ -31,7 +31,9 @@ Array = npt.NDArray[np.float64]
 
 #: The design is over when this many results (as many as dimensions, within these limits) are in.
 MIN_DESIGN, MAX_DESIGN = 5, 20
-#: Successes without which no model takes over.
+#: While successes are few, one suggestion in so many still fills the space.
+DESIGN_EVERY = 3
+#: After very many results so many successes are not few.
 MIN_SUCCESSES = 3
 #: A finite space of at most this many points is listed when the sequence runs dry.
 LISTABLE = 20_000
@@ -53,7 +55,11 @@ def initial_size(spec: ExperimentSpec) -> int:
 
 
 def is_initial(spec: ExperimentSpec, *, succeeded: int, failed: int) -> bool:
-    """Whether the next suggestion still belongs to the design.
+    """Whether the next suggestion still belongs to the design, and to nothing else.
+
+    One success will do when as many results are in as the design waits for. To go on until as many
+    succeeded cost most where successes are rare: the only one knows best where others may be
+    (benchmarks/RESULTS.md).
 
     Args:
         spec: what was asked; random and grid experiments never leave their design.
@@ -62,11 +68,34 @@ def is_initial(spec: ExperimentSpec, *, succeeded: int, failed: int) -> bool:
     """
     if spec.type != "offline":
         return True
-    size = initial_size(spec)
-    if succeeded >= size:
-        return False
-    long_enough = succeeded + failed >= size + 2 * (len(spec.parameters) + len(spec.conditionals))
-    return not (long_enough and succeeded >= MIN_SUCCESSES)
+    return succeeded + failed < initial_size(spec) or not succeeded
+
+
+def missing_successes(spec: ExperimentSpec, *, succeeded: int, failed: int) -> int:
+    """How many results end the initial design if they all succeed; at least one."""
+    return max(initial_size(spec) - succeeded - failed, 1)
+
+
+def places(
+    spec: ExperimentSpec, *, succeeded: int, failed: int, pending: int, count: int
+) -> list[int]:
+    """Which of the next `count` suggestions the design makes once the model answers too.
+
+    A few successes may all lie in one corner of what succeeds, so some suggestions still fill the
+    space until there are as many of them as a design without failures would have had.
+
+    Args:
+        spec: what was asked.
+        succeeded: number of results with values.
+        failed: number of failed results.
+        pending: number of suggestions without a result.
+        count: of suggestions that are asked for.
+    """
+    size, results = initial_size(spec), succeeded + failed
+    very_many = size + 2 * (len(spec.parameters) + len(spec.conditionals))
+    if succeeded >= size or (succeeded >= MIN_SUCCESSES and results >= very_many):
+        return []
+    return [place for place in range(count) if (results + pending + place) % DESIGN_EVERY == 0]
 
 
 def space_filling(

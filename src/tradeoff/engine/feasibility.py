@@ -1,13 +1,17 @@
 """The model of success: where a training gives values at all.
 
-Kernel logistic regression: a latent Gaussian process with logistic likelihood, of which only the
-mode is used. Averaging over the Laplace variance was measured underconfident, and a suggestion's
-probability of success is shown to users, so it has to be calibrated. The lengthscales are those of
-a plain regression on labels of plus and minus one; the amplitude maximises the Laplace evidence.
+Kernel logistic regression: a latent Gaussian process with logistic likelihood. The search goes by
+its mode, which is calibrated over the space; averaging over the Laplace variance is underconfident
+there, and found less. What is suggested is no random point of the space, though, but where the mode
+promises much, often too much: the probability that a suggestion is shown with is an average
+(benchmarks/RESULTS.md). The lengthscales are those of a plain regression on labels of plus and
+minus one; the amplitude maximises the Laplace evidence.
 
 References:
     [Rasmussen2006] C. E. Rasmussen, C. K. I. Williams. Gaussian processes for machine learning.
-        MIT Press, 2006 (algorithm 3.1: Newton's method for the mode).
+        MIT Press, 2006 (algorithms 3.1 and 3.2: Newton's method for the mode, the variance).
+    [MacKay1992] D. J. C. MacKay. The evidence framework applied to classification networks. Neural
+        Computation, 1992 (the average of a sigmoid).
 """
 
 from __future__ import annotations
@@ -38,6 +42,8 @@ NEWTON_STEPS, CONVERGED, DIVERGED = 20, 1e-4, 1e-1
 POWER = 4.0
 #: Below this probability the utility falls faster still.
 DOUBTFUL, PENALTY = 0.5, 6.0
+#: The share of the Laplace variance that suggestions' probabilities are averaged over.
+VARIANCE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class Mode:
         amplitude: standard deviation of the latent prior.
         log_evidence: Laplace's approximation.
         step: size of the last Newton step; large when it did not converge.
+        root: `n`, square roots of the curvature of the likelihood.
+        factor: `n x n`, Cholesky factor of `I + root K root`.
     """
 
     weights: Tensor
@@ -57,6 +65,8 @@ class Mode:
     amplitude: float
     log_evidence: float
     step: float
+    root: Tensor
+    factor: Tensor
 
 
 class SuccessModel:
@@ -108,9 +118,29 @@ class SuccessModel:
             mean, variance = self._regression.predict(Z)
             z = mean[0] / (variance[0] + self._label_noise).sqrt()
             return torch.as_tensor(torch.special.log_ndtr(z))
+        return torch.nn.functional.logsigmoid(self._latent(self._covariance(Z)))
+
+    def expected_probability(self, Z: Tensor) -> Tensor:
+        """`N` probabilities of success at points that were chosen for being promising [MacKay1992].
+
+        Nearer to one half than the mode's, the less is known of the point.
+        """
+        if self._regression is not None:
+            return self.log_probability(Z).exp()
+        K = self._covariance(Z)
+        known = torch.linalg.solve_triangular(
+            self._mode.factor, self._mode.root[:, None] * K.T, upper=False
+        )
+        variance = (self._mode.amplitude**2 - known.square().sum(0)).clamp_min(0.0)
+        shrunk = (1 + math.pi / 8 * VARIANCE_SHARE * variance).sqrt()
+        return torch.sigmoid(self._latent(K) / shrunk)
+
+    def _covariance(self, Z: Tensor) -> Tensor:
         k = matern(squared_distance(Z / self._lengths, self._scaled))
-        latent = self._mode.amplitude**2 * (k @ self._mode.weights) + self._mode.base
-        return torch.nn.functional.logsigmoid(latent)
+        return self._mode.amplitude**2 * k
+
+    def _latent(self, covariance: Tensor) -> Tensor:
+        return covariance @ self._mode.weights + self._mode.base
 
     def log_utility(self, Z: Tensor) -> Tensor:
         """`N` terms of a log utility: a power of the probability, and a penalty on doubt."""
@@ -142,7 +172,7 @@ def find_mode(correlation: Tensor, labels: Tensor, amplitude: float) -> Mode:
         B.diagonal().add_(1.0)
         factor, info = torch.linalg.cholesky_ex(B)
         if int(info) != 0:
-            return Mode(weights, base, amplitude, -math.inf, math.inf)
+            return Mode(weights, base, amplitude, -math.inf, math.inf, root, factor)
         b = curvature * (latent - base) + (targets - p)
         solved = torch.cholesky_solve((root * (K @ b))[:, None], factor)[:, 0]
         weights = b - root * solved
@@ -152,7 +182,7 @@ def find_mode(correlation: Tensor, labels: Tensor, amplitude: float) -> Mode:
             break
     fit = torch.nn.functional.logsigmoid(labels * latent).sum()
     evidence = fit - 0.5 * (weights @ (latent - base)) - factor.diagonal().log().sum()
-    return Mode(weights, base, amplitude, float(evidence), step)
+    return Mode(weights, base, amplitude, float(evidence), step, root, factor)
 
 
 def _is_stale(warm: WarmStart, rows: int, layout: Layout) -> bool:

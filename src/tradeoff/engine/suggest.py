@@ -35,7 +35,7 @@ from tradeoff.engine.feasibility import SuccessModel
 from tradeoff.engine.interior import FADED, Interior
 from tradeoff.engine.models import ConditionedModel, SurrogateModel
 from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb, screen
-from tradeoff.engine.space import Space
+from tradeoff.engine.space import Space, unique_rows
 from tradeoff.engine.state import State
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History
@@ -95,11 +95,38 @@ def suggest(
     space = Space(spec)
     data = build_data(space, history)
     failed = int(data.failed.sum())
-    if design.is_initial(spec, succeeded=len(data.failed) - failed, failed=failed):
+    results = {"succeeded": len(data.failed) - failed, "failed": failed}
+    if design.is_initial(spec, **results):
         return _from_design(space, data, q, state)
+    places = design.places(spec, **results, pending=len(history.pending), count=q)
+    drawn = _from_design(space, data, len(places), state)
+    if len(places) == q:
+        return drawn
+    data = _with_pending(space, data, drawn.candidates)
     if effort != "full":
         data = _subset(data)
-    return _with_model_if_possible(space, data, q, state, device, effort)
+    answer = _with_model_if_possible(space, data, q - len(places), drawn.state, device, effort)
+    return replace(answer, candidates=_put_in(drawn.candidates, places, answer.candidates))
+
+
+def _with_pending(space: Space, data: Data, candidates: Sequence[Candidate]) -> Data:
+    if not candidates:
+        return data
+    rows = space.encode([candidate.assignments for candidate in candidates])
+    return replace(
+        data,
+        X_pending=np.concatenate([data.X_pending, rows]),
+        seen=unique_rows(np.concatenate([data.seen, rows])),
+    )
+
+
+def _put_in(
+    candidates: Sequence[Candidate], places: Sequence[int], others: Sequence[Candidate]
+) -> tuple[Candidate, ...]:
+    merged = list(others)
+    for place, candidate in zip(places, candidates, strict=True):
+        merged.insert(place, candidate)
+    return tuple(merged)
 
 
 def _subset(data: Data) -> Data:
@@ -255,7 +282,7 @@ def _from_model(
     X = tensor(picks, device)
     with torch.no_grad():
         mean, variance = fitted.surrogate.predict(X)
-        success = None if fitted.success is None else fitted.success.log_probability(X).exp()
+        success = None if fitted.success is None else fitted.success.expected_probability(X)
     moments = mean.cpu().numpy(), variance.sqrt().cpu().numpy()
     explanations = _explain(data, *moments, values, reason, "expected improvement")
     if success is not None:

@@ -6,7 +6,6 @@ import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tradeoff.engine import design
 from tradeoff.service import insights, ladder, progress, served, stagnation, suggestions
 from tradeoff.service.served import Waits
 from tradeoff.store import activity, awaited, findings, queue, tables
@@ -101,8 +100,7 @@ def _model(session: Session, experiment: tables.Experiment) -> Model:
     if not suggestions.is_modelled(experiment):
         return Model("drawn")
     if suggestions.is_initial(experiment):
-        done = experiment.observation_count - experiment.failure_count
-        return Model("design", missing=max(design.initial_size(experiment.spec) - done, 1))
+        return Model("design", missing=suggestions.missing_successes(experiment))
     rung = ladder.read_rung(session, experiment)
     reason = ladder.REASONS.get(rung)
     if rung == ladder.WITHOUT_MODEL:

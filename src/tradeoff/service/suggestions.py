@@ -54,12 +54,21 @@ def ask_for_refresh(session: Session, experiment: tables.Experiment) -> None:
 
 
 def is_initial(experiment: tables.Experiment) -> bool:
-    """Whether the space-filling design still goes on."""
-    return design.is_initial(
-        experiment.spec,
-        succeeded=experiment.observation_count - experiment.failure_count,
-        failed=experiment.failure_count - experiment.transient_count,
-    )
+    """Whether nothing but the space-filling design answers yet."""
+    return design.is_initial(experiment.spec, **_results(experiment))
+
+
+def missing_successes(experiment: tables.Experiment) -> int:
+    """How many more results let the model take part if they all succeed."""
+    return design.missing_successes(experiment.spec, **_results(experiment))
+
+
+def _results(experiment: tables.Experiment) -> dict[str, int]:
+    """Transient failures tell nothing of the configuration."""
+    return {
+        "succeeded": experiment.observation_count - experiment.failure_count,
+        "failed": experiment.failure_count - experiment.transient_count,
+    }
 
 
 def fill_first_buffer(session: Session, experiment: tables.Experiment) -> None:
