@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import psycopg2.errors
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
-from tradeoff.store import clock
+from tests.builders import make_experiment
+from tests.conftest import Account
+from tradeoff.service.access import hash_secret
+from tradeoff.store import accounts, clock, experiments
 from tradeoff.store.database import Database, Session
 from tradeoff.store.prepared import Query
 
@@ -76,10 +79,9 @@ def test_nothing_is_committed_when_the_last_that_was_posted_fails(noted: Databas
             NOTE.post(session, number=2)
             NOTE.post(session, number=3)
 
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(psycopg2.errors.UniqueViolation):
         note_twice()
 
-    assert isinstance(caught.value.orig, psycopg2.errors.UniqueViolation)
     assert numbers(noted) == []
 
 
@@ -92,6 +94,48 @@ def test_a_savepoint_takes_back_what_was_posted_in_it(noted: Database) -> None:
         NOTE.post(session, number=3)
 
     assert numbers(noted) == [1, 3]
+
+
+def test_the_driver_and_sqlalchemy_share_one_transaction(noted: Database) -> None:
+    """Whoever comes first: what one did the other sees, and both are undone or kept."""
+    for driver_first in (True, False):
+        for fails in (True, False):
+
+            def note_both(driver_first: bool = driver_first, fails: bool = fails) -> None:
+                with noted.transaction() as session:
+                    if driver_first:
+                        NOTE.run(session, number=1)
+                    session.execute(text("insert into notes values (2)"))
+                    if not driver_first:
+                        NOTE.run(session, number=1)
+                    assert list(session.scalars(NUMBERS)) == [1, 2]
+                    session.execute(text(f"delete from notes where {not fails}"))
+                    NOTE.post(session, number=3)
+                    if fails:
+                        raise ZeroDivisionError
+
+            with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+                note_both()
+
+            assert numbers(noted) == ([] if fails else [3])
+            with noted.transaction() as session:
+                session.execute(text("delete from notes"))
+
+
+def test_what_was_changed_is_written_though_only_the_driver_was_asked(
+    shared_database: Database, shared_account: Account
+) -> None:
+    experiment_id = make_experiment(shared_database, shared_account)
+    with shared_database.transaction() as session:
+        known = accounts.find_token(
+            session, hash_secret(shared_account.token), experiment_id=experiment_id
+        )
+        assert known is not None
+        assert known.experiment is not None
+        known.experiment.name = "another"
+
+    with shared_database.transaction() as session:
+        assert experiments.get(session, experiment_id).name == "another"
 
 
 def test_one_moment_for_a_whole_transaction_and_not_for_the_next(shared_database: Database) -> None:

@@ -18,10 +18,10 @@ import psycopg2.errors
 import psycopg2.extensions
 from sqlalchemy import Engine, create_engine, event, exc, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.orm import Session, sessionmaker
 
 from tradeoff.errors import Conflict, StartError, Unavailable
 from tradeoff.store import driver, prepared
+from tradeoff.store.sessions import Session
 from tradeoff.store.tables import QUEUE_SCHEMA, UNIQUE_KEY
 
 __all__ = [
@@ -76,7 +76,6 @@ class Database:
         self.url = url
         self.engine = engine
         self.info: dict[str, Any] = {}
-        self._sessions = sessionmaker(engine, expire_on_commit=False, info=self.info)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -88,8 +87,9 @@ class Database:
             Twin: when another one took effect under its key; see `idempotency`.
         """
         try:
-            with self._sessions() as session, session.begin():
+            with Session(self.engine, self.info) as session:
                 yield session
+                session.commit()
         except exc.TimeoutError as error:
             raise Unavailable("The service is busy; try again shortly.") from error
         except exc.DBAPIError as error:

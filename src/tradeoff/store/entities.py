@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import LargeBinary, inspect
-from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import instance_dict, instance_state, manager_of_class
 
 from tradeoff.store.columns import SpecColumn, read_spec
+from tradeoff.store.sessions import Session
 from tradeoff.store.tables import Base
 
 Row = TypeVar("Row", bound=Base)

@@ -25,11 +25,10 @@ from weakref import WeakKeyDictionary
 import psycopg2.extensions
 from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import Connection, ExecutionContext
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.engine import ExecutionContext
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from tradeoff.store import driver
+from tradeoff.store.sessions import Session
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types here
 Statement = TypeVar("Statement", bound=Executable)
@@ -100,16 +99,16 @@ class Query:
     def _prepared(self, session: Session, parameters: dict[str, Any]) -> Any:
         """A cursor of a connection that knows the plan."""
         session.flush()  # as SQLAlchemy does before it asks
-        connection = _connection_of(session)
-        cursor: Any = connection.connection.cursor()
-        # Whoever listens to SQLAlchemy hears of it as of any other statement.
-        connection.dispatch.before_cursor_execute(
-            connection, cursor, self.text, {**self._constants, **parameters}, None, False
-        )
-        own: driver.Connection = cursor.connection
-        if self._name not in own.planned:
+        connection = session.driver()
+        cursor: Any = connection.cursor()
+        if session.shown is not None:
+            # Whoever listens to SQLAlchemy hears of it as of any other statement.
+            session.shown.dispatch.before_cursor_execute(
+                session.shown, cursor, self.text, {**self._constants, **parameters}, None, False
+            )
+        if self._name not in connection.planned:
             cursor.execute(self._plan, self._constants)
-            own.planned.add(self._name)
+            connection.planned.add(self._name)
         return cursor
 
     def _adapted(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -120,19 +119,6 @@ class Query:
             if parameters[key] is not None
         }
         return {**parameters, **texts}
-
-
-def _connection_of(session: Session) -> Connection:
-    """The connection of a session's transaction, for which the session looks a long time."""
-    known: tuple[SessionTransaction, Connection] | None = session.info.get("connection")
-    # A savepoint is a transaction of its own, and is made as the session looks.
-    current = session.get_nested_transaction() or session.get_transaction()
-    if known is None or known[0] is not current:
-        connection = session.connection()
-        current = session.get_nested_transaction() or session.get_transaction()
-        assert current is not None, "it has just begun"
-        known = session.info["connection"] = current, connection
-    return known[1]
 
 
 def _listed(parts: Any) -> str:

@@ -42,30 +42,50 @@ def take(name: str) -> str | None:
     return text
 
 
+#: What the transaction of a thread ran so far; a thread of ours has one at a time.
+ran = threading.local()
+
+
+def _ran() -> list[str]:
+    found: list[str] = ran.__dict__.setdefault("statements", [])
+    return found
+
+
 def kill_at_commits(module: ModuleType) -> None:
     """Let a commit be the end, when the transaction ran the statement that a file names."""
+    connection = module.Connection
+    commit, rollback = connection.commit, connection.rollback
+
+    def commit_or_die(self: Any) -> None:
+        _die_if("kill-before-commit", _ran())
+        commit(self)
+        _die_if("kill-after-commit", _ran())
+        _ran().clear()
+
+    def forget(self: Any) -> None:
+        _ran().clear()
+        rollback(self)
+
+    connection.commit, connection.rollback = commit_or_die, forget
+
+
+def note_statements(module: ModuleType) -> None:
+    """Remember what a transaction runs, by SQLAlchemy or past it."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    dialect = module.PGDialect_psycopg2
-    commit = dialect.do_commit
-    # A thread of ours has one transaction at a time.
-    ran = threading.local()
-
-    @event.listens_for(Engine, "begin")
-    def forget(_connection: Any) -> None:
-        ran.statements = []
+    query = module.Query
+    prepare = query._prepared
 
     @event.listens_for(Engine, "before_cursor_execute")
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        ran.statements.append(statement)
+        _ran().append(statement)
 
-    def do_commit(self: Any, connection: Any) -> None:
-        _die_if("kill-before-commit", ran.statements)
-        commit(self, connection)
-        _die_if("kill-after-commit", ran.statements)
+    def prepare_and_note(self: Any, *arguments: Any) -> Any:
+        _ran().append(self.text)
+        return prepare(self, *arguments)
 
-    dialect.do_commit = do_commit
+    query._prepared = prepare_and_note
 
 
 def _die_if(name: str, ran: Sequence[str]) -> None:
@@ -124,7 +144,8 @@ def shift_clock(hours: float) -> None:
 
 
 PATCHES: dict[str, Callable[[ModuleType], None]] = {
-    "sqlalchemy.dialects.postgresql.psycopg2": kill_at_commits,
+    "tradeoff.store.driver": kill_at_commits,
+    "tradeoff.store.prepared": note_statements,
     "tradeoff.engine.suggest": spoil_fits,
 }
 
