@@ -9,6 +9,7 @@ the database (`service.upkeep`), so they are the same everywhere, and a query ta
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Literal
 
@@ -173,6 +174,18 @@ def serve(host: str, port: int) -> None:
             f"Cannot show measurements on {host} port {port}: {error.strerror or error}. "
             "Choose another with --metrics-port."
         ) from error
+
+
+def note_request(method: str, path: str, status: int, seconds: float) -> None:
+    """One was answered."""
+    count, time = _of_request(method, path, status)
+    count.inc()
+    time.observe(seconds)
+
+
+@functools.cache  # of values that are few, as those of every label
+def _of_request(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, path, status), REQUEST_SECONDS.labels(method, path)
 
 
 def note_suggestion(source: str, *, age_seconds: float, behind: int) -> None:

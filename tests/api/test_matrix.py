@@ -360,9 +360,10 @@ def test_the_owner_sees_their_own(estate: Estate) -> None:
 
 def test_every_route_of_the_process_is_in_a_matrix(shared_url: str, tmp_path: Path) -> None:
     app = create_app(Settings(database_url=shared_url, data_dir=tmp_path))
-    known = OPEN | {route.path for route in ROUTES} | {page.path for page in (*PAGES, EVENTS)}
+    served: list[Any] = [each.kwargs["served"] for each in app.user_middleware if each.kwargs]
 
-    assert set(paths_of(app.router)) == known
+    assert set(*served) == {route.path for route in ROUTES}
+    assert set(paths_of(app.router)) == OPEN | {page.path for page in (*PAGES, EVENTS)}
 
 
 def paths_of(router: Router) -> Iterator[str]:

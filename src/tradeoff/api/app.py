@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
-from starlette import routing
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import tradeoff
 from tradeoff import traces
 from tradeoff.api import contents, cors, errors, measured, openapi, traced
+from tradeoff.api.dispatch import Dispatch
 from tradeoff.api.guesses import Guesses
 from tradeoff.api.rates import Rates
 from tradeoff.api.routes import ROUTES, public
 from tradeoff.api.routing import Route
 from tradeoff.api.session import Door
 from tradeoff.config import Settings
+from tradeoff.errors import TradeoffError
 from tradeoff.service import quotas, retention
 from tradeoff.service.upkeep import Upkeep
 from tradeoff.store.database import Database
@@ -86,12 +87,11 @@ def build_api(
     )
     app.state.close = door.close
     app.state.door = door
-    app.router.routes.extend(_serve(door, route) for route in routes)
-    app.router.routes.extend(_refuse_others(routes))
     document = openapi.describe(routes, version=tradeoff.__version__)
     app.include_router(public.build_router(database, document, home))
     app.include_router(contents.build_router(door))
     app.openapi = lambda: document  # type: ignore[method-assign]  # the documented way
+    app.add_middleware(Dispatch, served=_serve(door, routes))
     app.add_middleware(measured.Measured)
     if traces.are_on():
         app.add_middleware(traced.Traced)
@@ -111,23 +111,16 @@ class _Endpoint:
         """Handle one request, as ASGI has it."""
         # By this path the request is measured.
         scope["route"] = self._route
-        response = await self._door.answer(self._route, Request(scope, receive, send))
+        try:
+            response = await self._door.answer(self._route, Request(scope, receive, send))
+        except TradeoffError as error:
+            response = errors.answer(error)
         await response(scope, receive, send)
 
 
-def _serve(door: Door, route: Route) -> routing.Route:
-    served = routing.Route(
-        route.path, _Endpoint(door, route), methods=[route.method], name=route.name
-    )
-    # Starlette adds HEAD to GET.
-    served.methods = {route.method}
-    return served
-
-
-def _refuse_others(routes: Sequence[Route]) -> Iterator[routing.Route]:
-    """What answers the methods that a path does not have; to be looked at last."""
-    methods: dict[str, list[str]] = {}
+def _serve(door: Door, routes: Sequence[Route]) -> dict[str, dict[str, ASGIApp]]:
+    """What answers, by path and method; see `Dispatch`."""
+    served: dict[str, dict[str, ASGIApp]] = {}
     for route in routes:
-        methods.setdefault(route.path, []).append(route.method)
-    for path, own in methods.items():
-        yield routing.Route(path, cors.OtherMethods(own), name=f"others.{path}")
+        served.setdefault(route.path, {})[route.method] = _Endpoint(door, route)
+    return {path: {**own, "": cors.OtherMethods(list(own))} for path, own in served.items()}

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-
-from starlette.datastructures import Headers
+from collections.abc import Mapping
 
 from tradeoff.errors import BadInput
 
 MAX_HEADER_LENGTH = 4_096
 
 
-def read_secret(headers: Headers) -> str | None:
+def read_secret(headers: Mapping[str, str]) -> str | None:
     """The token that a request carries; `None` without an Authorization header.
+
+    Args:
+        headers: by names in lower case.
 
     Raises:
         BadInput: when there is a header that cannot be understood.
@@ -32,7 +34,7 @@ def read_secret(headers: Headers) -> str | None:
     raise _unreadable()
 
 
-def find_secret(headers: Headers) -> str | None:
+def find_secret(headers: Mapping[str, str]) -> str | None:
     """The token that a request carries; `None` also when the header cannot be understood."""
     try:
         return read_secret(headers)

@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from tradeoff.errors import BadInput, TooLarge, TradeoffError
 
@@ -45,18 +46,23 @@ async def read(request: Request, limit_bytes: int) -> bytes:
     Raises:
         TooLarge: as soon as it is over the limit, without reading the rest.
         TooSlow: when it does not arrive in time.
+        ClientDisconnect: when nobody is there any more.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced[:12]) > limit_bytes:
         raise _too_large(limit_bytes)
-    chunks, size = [], 0
+    chunks, size, goes_on = [], 0, True
     try:
         async with asyncio.timeout(RECEIVE_SECONDS):
-            async for chunk in request.stream():
-                size += len(chunk)
+            while goes_on:
+                part = await request.receive()
+                if part["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                goes_on = part.get("more_body", False)
+                chunks.append(part.get("body", b""))
+                size += len(chunks[-1])
                 if size > limit_bytes:
                     raise _too_large(limit_bytes)
-                chunks.append(chunk)
     except TimeoutError as error:
         raise TooSlow from error
     return b"".join(chunks)
@@ -94,13 +100,7 @@ def parse(body: bytes, *, max_members: int = MAX_MEMBERS) -> dict[str, Any]:
         # Found before the parser makes an object of each of them.
         raise _too_many(max_members)
     try:
-        parsed = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_reasonable,
-        )
+        parsed = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BadInput("The request body is not UTF-8 text.") from error
     except RecursionError as error:
@@ -142,6 +142,14 @@ def _reasonable(text: str) -> int:
     if len(text) > MAX_DIGITS:
         raise BadInput(f"The request body contains an integer of {len(text)} digits.")
     return int(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_constant=_refuse_constant,
+    parse_float=_finite,
+    parse_int=_reasonable,
+)
 
 
 def _check_values(parsed: dict[str, Any], max_members: int) -> None:

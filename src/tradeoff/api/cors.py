@@ -6,7 +6,6 @@ header opens it, and no browser sends that by itself, as it does a cookie.
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +17,10 @@ REQUEST_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, Worker-Id, X-Request-Id, X-Response-Content"
 )
 ANSWER_HEADERS = "Idempotency-Replayed, Location, Retry-After, X-Request-Id"
+SHARED = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", ANSWER_HEADERS.encode()),
+)
 #: So long a browser need not ask again; none remembers it for longer than two hours.
 REMEMBERED_SECONDS = 7_200
 
@@ -59,9 +62,7 @@ class Shared:
 
         async def send_shared(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Access-Control-Allow-Origin"] = "*"
-                headers["Access-Control-Expose-Headers"] = ANSWER_HEADERS
+                message["headers"] = [*message["headers"], *SHARED]
             await send(message)
 
         await self.app(scope, receive, send_shared)

@@ -17,7 +17,7 @@ from typing import Any, get_args
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,6 +31,7 @@ MEDIA_TYPE = "application/json; charset=utf-8"
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 #: A 503 is over soon; a 409 means that a twin of the request holds the same rows right now.
 RETRY_AFTER_SECONDS = {409: 1, 503: 2}
+NOSNIFF = (b"x-content-type-options", b"nosniff")
 MAX_SHOWN_KEY = 100
 #: So many mistakes are told at once.
 TOLD_AT_ONCE = 5
@@ -62,8 +63,8 @@ def respond(status: int, message: str, **extra: str) -> Response:
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-async def _answer_own(request: Request, error: Exception) -> Response:
-    assert isinstance(error, TradeoffError)
+def answer(error: TradeoffError) -> Response:
+    """The answer to a request that was refused."""
     if isinstance(error, Moved):
         response = respond(error.status, error.message, location=error.location)
         response.headers["Location"] = error.location
@@ -76,6 +77,11 @@ async def _answer_own(request: Request, error: Exception) -> Response:
     if isinstance(error, NotAllowed) and error.token_status:
         return respond(error.status, error.message, token_status=error.token_status)
     return respond(error.status, error.message)
+
+
+async def _answer_own(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TradeoffError)
+    return answer(error)
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
@@ -107,10 +113,9 @@ class Boundary:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
                 # No browser shall see a page in what a user once stored.
-                headers.setdefault("X-Content-Type-Options", "nosniff")
+                own = ((b"x-request-id", request_id.encode()), NOSNIFF)
+                message["headers"] = [*message["headers"], *own]
             await send(message)
 
         with logs.about(request_id=request_id):

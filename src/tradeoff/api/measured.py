@@ -44,10 +44,8 @@ class Measured:
             try:
                 await self.app(scope, receive, noticed)
             finally:
-                path = path_of(scope)
-                method = method_of(scope)
-                measures.REQUESTS.labels(method, path, noticed.status).inc()
-                measures.REQUEST_SECONDS.labels(method, path).observe(time.perf_counter() - begun)
+                seconds = time.perf_counter() - begun
+                measures.note_request(method_of(scope), path_of(scope), noticed.status, seconds)
 
 
 def method_of(scope: Scope) -> str:

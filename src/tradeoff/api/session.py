@@ -70,7 +70,7 @@ class Call:
         names: what stood in the path's placeholders.
         query: key and value of each part of the query string.
         body: the parsed body.
-        origin: scheme and host, as the caller knows us.
+        origin: scheme and host, as the caller knows us; of routes that need it.
         key: the `Idempotency-Key`, of requests that change something.
         worker_id: the `Worker-Id`: whose leases begin anew.
         skips: nothing is to be answered but that it is done.
@@ -278,32 +278,43 @@ async def _read(route: Route, request: Request) -> Call:
     takes_body = request.method in ("POST", "PUT", "PATCH", "MERGE")
     raw = await bodies.read(request, route.max_bytes) if takes_body else b""
     body: dict[str, Any] = {}
-    if takes_body and bodies.is_json(request.headers.get("content-type", "")):
+    headers = _first_of_each(request.scope["headers"])
+    if takes_body and bodies.is_json(headers.get("content-type", "")):
         body = await bodies.parse_aside(raw, max_members=route.max_members)
-    target = request.url.path + "?" + request.url.query
+    query: bytes = request.scope["query_string"]
+    target = f"{request.method} {request.scope['path']}?".encode() + query + b"\n"
     return Call(
-        secret=auth.read_secret(request.headers),
+        secret=auth.read_secret(headers),
         names=request.path_params,
-        query=request.query_params.multi_items(),
+        query=request.query_params.multi_items() if query else (),
         body=body,
-        origin=f"{request.url.scheme}://{request.url.netloc}",
-        key=_idempotency_key(request) if route.writes else None,
-        worker_id=_worker_id(request),
-        skips=route.writes and request.headers.get("x-response-content", "").lower() == "skip",
-        digest=hashlib.sha256(f"{request.method} {target}\n".encode() + raw).digest(),
+        origin=_origin(request) if "origin" in route.arguments else "",
+        key=_idempotency_key(headers) if route.writes else None,
+        worker_id=_worker_id(headers),
+        skips=route.writes and headers.get("x-response-content", "").lower() == "skip",
+        digest=hashlib.sha256(target + raw).digest(),
         address=request.client.host if request.client else None,
     )
 
 
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
+def _first_of_each(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """What each header says first, by its name: all are asked for one by one."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(headers)}
+
+
+def _origin(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
+def _idempotency_key(headers: Mapping[str, str]) -> str | None:
+    key = headers.get("idempotency-key")
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise BadInput("Idempotency-Key: must have 1 to 255 printable ASCII characters")
     return key
 
 
-def _worker_id(request: Request) -> str | None:
-    name = request.headers.get("worker-id")
+def _worker_id(headers: Mapping[str, str]) -> str | None:
+    name = headers.get("worker-id")
     if name is None:
         return None
     try:
