@@ -196,10 +196,16 @@ def note_suggestion(source: str, *, age_seconds: float, behind: int) -> None:
         age_seconds: since it was computed.
         behind: observations that it did not know of.
     """
-    SUGGESTIONS.labels(source).inc()
-    SUGGESTION_AGE.labels(source).observe(max(0.0, age_seconds))
+    count, age = _of_source(source)
+    count.inc()
+    age.observe(max(0.0, age_seconds))
     if source == "model":
         SUGGESTION_BEHIND.observe(max(0, behind))
+
+
+@functools.cache
+def _of_source(source: str) -> tuple[Counter, Histogram]:
+    return SUGGESTIONS.labels(source), SUGGESTION_AGE.labels(source)
 
 
 def note_refresh(outcome: Outcome) -> None:
@@ -209,9 +215,10 @@ def note_refresh(outcome: Outcome) -> None:
 
 def note_observations(succeeded: int, infeasible: int, transient: int) -> None:
     """So many were stored, by how the training ended."""
-    OBSERVATIONS.labels("success").inc(succeeded)
-    OBSERVATIONS.labels("infeasible").inc(infeasible)
-    OBSERVATIONS.labels("transient").inc(transient)
+    counts = (("success", succeeded), ("infeasible", infeasible), ("transient", transient))
+    for outcome, count in counts:
+        if count:
+            OBSERVATIONS.labels(outcome).inc(count)
 
 
 def note_gpu_memory(used: int, total: int) -> None:

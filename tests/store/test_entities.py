@@ -45,6 +45,27 @@ def test_an_entity_is_what_sqlalchemy_would_make_of_it(
     assert FORM.load(session, values(session, experiment_id)) is made
 
 
+def test_what_was_left_out_is_read_when_it_is_asked_for_and_is_no_change(
+    shared_database: Database, session: Session, experiment_id: int
+) -> None:
+    brief = Form(Experiment, {"id", "state"})
+    query = f"select {brief.select('e')} from experiments e where id = {experiment_id}"
+    cursor = session.connection().connection.cursor()
+    cursor.execute(query)
+    (row,) = cursor.fetchall()
+    assert len(row) == len(brief) == 2
+
+    made = brief.load(session, row)
+
+    assert not session.dirty
+    with shared_database.transaction() as other:
+        usual = other.scalars(select(Experiment).where(Experiment.id == experiment_id)).one()
+        assert {name: getattr(made, name) for name in FORM.names} == {
+            name: getattr(usual, name) for name in FORM.names
+        }
+    assert not session.dirty
+
+
 def test_changes_of_it_are_kept(shared_database: Database, experiment_id: int) -> None:
     with shared_database.transaction() as session:
         made = FORM.load(session, values(session, experiment_id))

@@ -6,7 +6,7 @@ asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import LargeBinary, inspect
@@ -24,10 +24,15 @@ class Form(Generic[Row]):
 
     Args:
         entity: its class; columns that are deferred are left out. The first one is the key.
+        only: the attributes that are read, in any order; `None` for all of them. SQLAlchemy reads
+            the others at once when the first of them is asked for.
     """
 
-    def __init__(self, entity: type[Row]) -> None:
-        attributes = [each for each in inspect(entity).column_attrs if not each.deferred]
+    def __init__(self, entity: type[Row], only: Collection[str] | None = None) -> None:
+        known = [each for each in inspect(entity).column_attrs if not each.deferred]
+        attributes = [each for each in known if only is None or each.key in only]
+        assert only is None or len(attributes) == len(only)
+        self._left_out = {each.key for each in known} - {each.key for each in attributes}
         columns = [each.columns[0] for each in attributes]
         #: Names of the attributes, and of their columns, in order.
         self.names = tuple(each.key for each in attributes)
@@ -73,5 +78,6 @@ class Form(Generic[Row]):
         # As SQLAlchemy's own loader does; `Session.add` asks what it means for other tables.
         state = instance_state(row)
         state.key, state.session_id = key, session.hash_key
+        state.expired_attributes.update(self._left_out)
         session.identity_map.add(state)
         return row
