@@ -70,19 +70,19 @@ def quality(lines: Sequence[Line], counts: Sequence[int], order: Sequence[str]) 
 
     Args:
         lines: finished searches.
-        counts: after how many observations to compare; the last one decides.
+        counts: after how many observations to compare; the last one that both reached decides.
         order: optimizers, in the order of the rows.
     """
     names = [name for name in problems.NAMES if any(line["problem"] == name for line in lines)]
     rows = {name: by(lines, "optimizer", problem=name, workers=1) for name in names}
-    parts = [_about(names), _summary(rows, counts[-1], order), _promise(rows)]
+    parts = [_about(names), _summary(rows, counts, order), _promise(rows)]
     for name in names:
         body = [
             [
                 optimizer,
-                str(len(scores(rows[name][optimizer], counts[-1]))),
+                str(len(scores(rows[name][optimizer], counts[0]))),
                 *(cell([*scores(rows[name][optimizer], count).values()]) for count in counts),
-                _verdict(rows[name], optimizer, counts[-1]),
+                _verdict(rows[name], optimizer, counts),
                 _failures(rows[name][optimizer]),
                 f"{np.median([line['cpu_seconds'] for line in rows[name][optimizer]]):.0f}",
             ]
@@ -168,18 +168,22 @@ def _about(names: Sequence[str]) -> str:
     return table(["problem", "parameters", "metrics", "reference", "ideal", "what"], body)
 
 
-def _summary(rows: Mapping[str, Mapping[str, list[Line]]], count: int, order: Sequence[str]) -> str:
+def _summary(
+    rows: Mapping[str, Mapping[str, list[Line]]], counts: Sequence[int], order: Sequence[str]
+) -> str:
     others = [
         name for name in order if name != OURS and any(name in group for group in rows.values())
     ]
     body = [
-        [problem, *(_verdict(rows[problem], other, count) or "-" for other in others)]
+        [problem, *(_verdict(rows[problem], other, counts) or "-" for other in others)]
         for problem in rows
         if OURS in rows[problem]
     ]
     if not body or not others:
         return ""
-    return f"Ours after {count} observations, beside each:\n\n{table(['problem', *others], body)}"
+    return (
+        f"Ours after {counts[-1]} observations, beside each:\n\n{table(['problem', *others], body)}"
+    )
 
 
 def _promise(rows: Mapping[str, Mapping[str, list[Line]]]) -> str:
@@ -193,11 +197,15 @@ def _promise(rows: Mapping[str, Mapping[str, list[Line]]]) -> str:
     return table(["problem", "ours after 48", "random after 480"], body) if body else ""
 
 
-def _verdict(rows: Mapping[str, list[Line]], other: str, count: int) -> str:
+def _verdict(rows: Mapping[str, list[Line]], other: str, counts: Sequence[int]) -> str:
+    """Where both were last seen on the same seeds, which is said when it is not the end."""
     if other == OURS or OURS not in rows or other not in rows:
         return ""
-    word, difference = verdict(rows[OURS], rows[other], count)
-    return f"{word}, {difference:+.2f}" if word else ""
+    for count in reversed(counts):
+        word, difference = verdict(rows[OURS], rows[other], count)
+        if word:
+            return f"{word}, {difference:+.2f}" + (f" at {count}" * (count != counts[-1]))
+    return ""
 
 
 def _failures(lines: Sequence[Line]) -> str:

@@ -202,6 +202,15 @@ def test_tables_say_who_is_ahead_and_what_is_missing() -> None:
     assert "ax" not in text
 
 
+def test_who_ended_early_is_compared_where_it_ended() -> None:
+    lines = [line("tradeoff", 0, 0.9), line("ax", 0, 0.6, scores={25: 0.3})]
+
+    text = report.quality(lines, (25, 50), ("tradeoff", "ax"))
+
+    assert "| dtlz2 | ahead, +0.15 at 25 |" in text
+    assert "| ax | 1 | 0.30 (0.30 to 0.30) | - | ahead, +0.15 at 25 |" in text
+
+
 def test_tables_are_put_between_their_marks(tmp_path: Path) -> None:
     path = tmp_path / "RESULTS.md"
     path.write_text("before\n<!-- quality -->\nold\n<!-- /quality -->\nafter\n")
