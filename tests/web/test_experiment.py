@@ -35,7 +35,7 @@ def test_the_header_counts(api: Caller, visitor: Visitor) -> None:
 
     assert f"counted #{experiment['id']}" in shown
     assert "running 2 done 1 failed, 1 more transient 1 open of 20" in shown
-    assert "Filling the space first: 3 more successes until the model proposes" in shown
+    assert "Filling the space first: 2 more successes until the model proposes" in shown
 
 
 def test_how_long_asking_takes_is_said(api: Caller, visitor: Visitor) -> None:

@@ -113,8 +113,10 @@ class Boundary:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                # No browser shall see a page in what a user once stored.
-                own = ((b"x-request-id", request_id.encode()), NOSNIFF)
+                own = [(b"x-request-id", request_id.encode())]
+                # No browser shall see a page in what a user once stored; pages say so themselves.
+                if all(name.lower() != NOSNIFF[0] for name, _ in message["headers"]):
+                    own.append(NOSNIFF)
                 message["headers"] = [*message["headers"], *own]
             await send(message)
 
