@@ -204,7 +204,8 @@ def _verdict(rows: Mapping[str, list[Line]], other: str, counts: Sequence[int]) 
     for count in reversed(counts):
         word, difference = verdict(rows[OURS], rows[other], count)
         if word:
-            return f"{word}, {difference:+.2f}" + (f" at {count}" * (count != counts[-1]))
+            early = "" if count == counts[-1] else f" at {count}"
+            return f"{word}, {difference:+.2f}{early}"
     return ""
 
 

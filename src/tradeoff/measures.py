@@ -215,10 +215,9 @@ def note_refresh(outcome: Outcome) -> None:
 
 def note_observations(succeeded: int, infeasible: int, transient: int) -> None:
     """So many were stored, by how the training ended."""
-    counts = (("success", succeeded), ("infeasible", infeasible), ("transient", transient))
-    for outcome, count in counts:
-        if count:
-            OBSERVATIONS.labels(outcome).inc(count)
+    OBSERVATIONS.labels("success").inc(succeeded)
+    OBSERVATIONS.labels("infeasible").inc(infeasible)
+    OBSERVATIONS.labels("transient").inc(transient)
 
 
 def note_gpu_memory(used: int, total: int) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 
 from tradeoff.errors import BadInput, TooLarge, TradeoffError
 
@@ -46,23 +45,18 @@ async def read(request: Request, limit_bytes: int) -> bytes:
     Raises:
         TooLarge: as soon as it is over the limit, without reading the rest.
         TooSlow: when it does not arrive in time.
-        ClientDisconnect: when nobody is there any more.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced[:12]) > limit_bytes:
         raise _too_large(limit_bytes)
-    chunks, size, goes_on = [], 0, True
+    chunks, size = [], 0
     try:
         async with asyncio.timeout(RECEIVE_SECONDS):
-            while goes_on:
-                part = await request.receive()
-                if part["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                goes_on = part.get("more_body", False)
-                chunks.append(part.get("body", b""))
-                size += len(chunks[-1])
+            async for chunk in request.stream():
+                size += len(chunk)
                 if size > limit_bytes:
                     raise _too_large(limit_bytes)
+                chunks.append(chunk)
     except TimeoutError as error:
         raise TooSlow from error
     return b"".join(chunks)

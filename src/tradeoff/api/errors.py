@@ -17,7 +17,7 @@ from typing import Any, get_args
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,7 +31,6 @@ MEDIA_TYPE = "application/json; charset=utf-8"
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 #: A 503 is over soon; a 409 means that a twin of the request holds the same rows right now.
 RETRY_AFTER_SECONDS = {409: 1, 503: 2}
-NOSNIFF = (b"x-content-type-options", b"nosniff")
 MAX_SHOWN_KEY = 100
 #: So many mistakes are told at once.
 TOLD_AT_ONCE = 5
@@ -113,11 +112,10 @@ class Boundary:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                own = [(b"x-request-id", request_id.encode())]
-                # No browser shall see a page in what a user once stored; pages say so themselves.
-                if all(name.lower() != NOSNIFF[0] for name, _ in message["headers"]):
-                    own.append(NOSNIFF)
-                message["headers"] = [*message["headers"], *own]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                # No browser shall see a page in what a user once stored.
+                headers.setdefault("X-Content-Type-Options", "nosniff")
             await send(message)
 
         with logs.about(request_id=request_id):

@@ -35,7 +35,7 @@ from tradeoff.engine.feasibility import SuccessModel
 from tradeoff.engine.interior import FADED, Interior
 from tradeoff.engine.models import ConditionedModel, SurrogateModel
 from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb, screen
-from tradeoff.engine.space import Space, unique_rows
+from tradeoff.engine.space import Space
 from tradeoff.engine.state import State
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History
@@ -116,7 +116,7 @@ def _with_pending(space: Space, data: Data, candidates: Sequence[Candidate]) -> 
     return replace(
         data,
         X_pending=np.concatenate([data.X_pending, rows]),
-        seen=unique_rows(np.concatenate([data.seen, rows])),
+        seen=np.concatenate([data.seen, rows]),
     )
 
 
