@@ -29,7 +29,7 @@ CHECKS = [
 
 NOT_OURS = {"connection", "content-length", "expect", "host", "transfer-encoding", "upgrade"}
 #: Requests for each of some ninety operations. Before a release: TRADEOFF_FUZZ_EXAMPLES=5000.
-FEW = 12
+FEW = 9
 EXAMPLES = int(os.environ.get("TRADEOFF_FUZZ_EXAMPLES", FEW))
 
 

@@ -233,6 +233,25 @@ def test_references_are_thresholds_where_given_and_plausible_elsewhere() -> None
     assert float(references[0].max()) < float(scores.quantile(0.75))
 
 
+@pytest.mark.parametrize(("m", "lower"), [(1, False), (2, False), (3, True), (4, True)])
+def test_ends_of_a_frontier_of_many_metrics_are_worth_something(
+    m: int, lower: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A corner may be worse in one metric than any random point, and efficient all the same."""
+    model, none = surrogate(m), np.full(m, np.nan)
+
+    def draw() -> Tensor:
+        return acquisition.draw_references(model, SPACE, none, 8, np.random.default_rng(0))
+
+    references = draw()
+    monkeypatch.setattr(acquisition, "MANY_ENDS", m + 1)
+    among_random_points = draw()
+
+    worst = among_random_points.min(1).values
+    assert bool((references.min(1).values < worst - 0.1).all()) == lower
+    assert bool((references >= worst[:, None]).any(1).all())  # not the ends alone
+
+
 def test_baseline_holds_the_front_and_what_is_pending() -> None:
     model = surrogate(2)
     pending = torch.rand(3, 3, dtype=torch.float64)

@@ -33,7 +33,7 @@ from tradeoff.config import Settings
 from tradeoff.server import create_app
 from tradeoff.store.database import Database
 
-RUNS = int(os.environ.get("TRADEOFF_MODEL_RUNS", "80"))
+RUNS = int(os.environ.get("TRADEOFF_MODEL_RUNS", "50"))
 STEPS = int(os.environ.get("TRADEOFF_MODEL_STEPS", "30"))
 
 CONTINUOUS: list[dict[str, Any]] = [

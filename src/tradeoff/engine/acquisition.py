@@ -57,7 +57,12 @@ SAMPLES, SAMPLES_OF_BOXES = 8, 4
 #: Samples that are enough to screen a pool.
 SCREENING = 4
 #: Unknown references are quantiles of what random points score, drawn between these.
-LOWEST_QUANTILE, HIGHEST_QUANTILE = 0.0, 0.5
+HIGHEST_QUANTILE = 0.5
+#: So far the draw goes on below the quantile 0 where a frontier has many ends; a reference at the
+#: end of it is as much worse than the worst random point as that one is worse than the median.
+BELOW_QUANTILES = 0.3
+#: The number of metrics from which on a frontier has many ends.
+MANY_ENDS = 3
 REFERENCE_POINTS = 256
 #: At most so many observed points stand for the front in the samples.
 MAX_BASELINE = 64
@@ -329,6 +334,11 @@ def draw_references(
 ) -> Tensor:
     """Reference points, one per sample: the threshold where given, else a plausible level.
 
+    A level is what some share of random points falls short of. With three metrics or more the
+    frontier also has ends that are worse in one of them than random points ever are: a corner of
+    the cube, with the best of one metric at the cost of another. Beyond a reference among the
+    random points nothing would be gained there, ever; so some of the references are lower.
+
     Args:
         model: the metrics.
         space: the search space.
@@ -348,9 +358,12 @@ def draw_references(
     centres, deviations = mean[:m].cpu().numpy(), variance[:m].sqrt().cpu().numpy()
     scores = np.sort(centres + deviations * rng.standard_normal(centres.shape), axis=1)  # m x N
     level = qmc.Sobol(max(m, 1), scramble=True, seed=rng).random(samples)[:, :m]
-    level = LOWEST_QUANTILE + (HIGHEST_QUANTILE - LOWEST_QUANTILE) * level
-    rows = np.rint(level * (scores.shape[1] - 1)).astype(int).T  # m x S
+    below = BELOW_QUANTILES if m >= MANY_ENDS else 0.0
+    level = (HIGHEST_QUANTILE + below) * level.T - below  # m x S
+    rows = np.rint(np.maximum(level, 0.0) * (scores.shape[1] - 1)).astype(int)
     references = np.take_along_axis(scores, rows, axis=1)
+    reach = np.median(scores, axis=1) - scores[:, 0]
+    references += np.minimum(level, 0.0) / BELOW_QUANTILES * reach[:, None]
     known = ~np.isnan(thresholds)
     references[known] = thresholds[known, None]
     return tensor(references, device)
