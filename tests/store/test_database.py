@@ -92,6 +92,15 @@ def test_a_session_ended_in_a_transaction_is_an_outage_and_then_over(
     assert one(small) == 1
 
 
+@pytest.mark.parametrize(
+    "gone", ["server closed the connection unexpectedly", "SSL SYSCALL error: EOF detected"]
+)
+def test_a_connection_that_breaks_within_an_answer_is_an_outage(small: Database, gone: str) -> None:
+    """The driver then has no code of Postgres, and so no class of error that tells."""
+    with pytest.raises(Unavailable, match="database is away"), small.transaction():
+        raise psycopg2.DatabaseError(f"{gone}\n\tThis probably means the server terminated")
+
+
 def test_a_session_ended_before_the_commit_is_an_outage(
     shared_database: Database, small: Database
 ) -> None:

@@ -95,7 +95,9 @@ class Database:
         except exc.DBAPIError as error:
             raise _translate(error, error.orig, lost=error.connection_invalidated) from error
         except psycopg2.Error as error:  # of a `prepared.Query`
-            raise _translate(error, error) from error
+            # A connection that ends within an answer is a plain `DatabaseError` to the driver.
+            lost = self.engine.dialect.is_disconnect(error, None, None)  # type: ignore[arg-type]  # it is one
+            raise _translate(error, error, lost=lost) from error
 
     def check_durability(self) -> None:
         """Refuse a Postgres that can lose what it acknowledged.
