@@ -56,14 +56,11 @@ Array = npt.NDArray[np.float64]
 SAMPLES, SAMPLES_OF_BOXES = 8, 4
 #: Samples that are enough to screen a pool.
 SCREENING = 4
-#: Unknown references are quantiles of what random points score, drawn between these.
-HIGHEST_QUANTILE = 0.5
-#: So far the draw goes on below the quantile 0 where a frontier has many ends; a reference at the
-#: end of it is as much worse than the worst random point as that one is worse than the median.
-BELOW_QUANTILES = 0.3
-#: The number of metrics from which on a frontier has many ends.
-MANY_ENDS = 3
-REFERENCE_POINTS = 256
+#: Unknown references are quantiles of what so many random points score, drawn from 0 up to this.
+REFERENCE_POINTS, HIGHEST_QUANTILE = 256, 0.5
+#: From so many metrics on the draw begins this far below the quantile 0, where a reference is as
+#: much worse than the worst random point as that one is worse than the median.
+MANY_ENDS, BELOW_QUANTILES = 3, 0.3
 #: At most so many observed points stand for the front in the samples.
 MAX_BASELINE = 64
 DIRECTIONS, QUADRATURE = 32, 16
