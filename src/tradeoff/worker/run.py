@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException
@@ -49,9 +50,8 @@ def run_worker(database: Database, settings: Settings) -> None:
     # The child imports torch before the first job, not during it.
     engine.start()
     ending.check()
-    upkeep.start()
-    logger.info("worker started", extra={"device": settings.device})
     try:
+        upkeep.start()
         asyncio.run(_work(database, engine, settings))
     finally:
         upkeep.stop()
@@ -60,7 +60,21 @@ def run_worker(database: Database, settings: Settings) -> None:
 
 
 async def _work(database: Database, engine: EngineProcess, settings: Settings) -> None:
-    """Work until told to end; whoever loses the database while starting starts again."""
+    """Work until told to end."""
+    asked = asyncio.Event()
+    with ending.announce(asked):
+        logger.info("worker started", extra={"device": settings.device})
+        told = asyncio.create_task(asked.wait())
+        work = asyncio.create_task(_keep_working(database, engine, settings))
+        await asyncio.wait({told, work}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+
+async def _keep_working(database: Database, engine: EngineProcess, settings: Settings) -> None:
+    """Work until cancelled; whoever loses the database while starting starts again."""
     try:
         while True:
             # Its connections are gone once it was closed.
@@ -68,8 +82,7 @@ async def _work(database: Database, engine: EngineProcess, settings: Settings) -
             app = queue.build_worker_app(database.url, device=device)
             tasks.register(app, database, engine, settings)
             try:
-                async with app.open_async():
-                    await _run(app)
+                await _run(app)
                 return
             except ConnectorException:
                 logger.warning("the queue does not answer; trying again", exc_info=True)
@@ -80,13 +93,20 @@ async def _work(database: Database, engine: EngineProcess, settings: Settings) -
 
 
 async def _run(app: App) -> None:
-    await app.run_worker_async(
-        queues=[queue.QUEUE],
-        # One engine, one job; more workers are more processes.
-        concurrency=1,
-        fetch_job_polling_interval=POLL_SECONDS,
-        update_heartbeat_interval=HEARTBEAT_SECONDS,
-        # Three event rows would stay behind for every refresh otherwise.
-        delete_jobs="successful",
-        shutdown_graceful_timeout=DRAIN_SECONDS,
-    )
+    try:
+        await app.open_async()
+        # Cancelled, it finishes the job that runs.
+        await app.run_worker_async(
+            queues=[queue.QUEUE],
+            # One engine, one job; more workers are more processes.
+            concurrency=1,
+            fetch_job_polling_interval=POLL_SECONDS,
+            update_heartbeat_interval=HEARTBEAT_SECONDS,
+            # Three event rows would stay behind for every refresh otherwise.
+            delete_jobs="successful",
+            shutdown_graceful_timeout=DRAIN_SECONDS,
+            install_signal_handlers=False,
+        )
+    finally:
+        # Also of a pool that was still opening: its tasks do not end when they are cancelled.
+        await app.close_async()
