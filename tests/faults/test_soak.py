@@ -20,7 +20,7 @@ from tests.faults.processes import Api, Part, Stack
 from tests.faults.proxy import FaultProxy, proxied
 from tests.faults.test_kill_points import await_refresh
 
-SECONDS = float(os.environ.get("TRADEOFF_SOAK_SECONDS", "60"))
+SECONDS = float(os.environ.get("TRADEOFF_SOAK_SECONDS", "40"))
 SEED = int(os.environ.get("TRADEOFF_SOAK_SEED", "20261124"))
 #: The loops must get on between two faults, or nothing is tested; and then within this time.
 PATIENCE_SECONDS = 240.0
