@@ -26,6 +26,7 @@ except question.TooLarge as error:
 """
 
 
+@pytest.mark.long  # the demo itself shows as much
 @pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="needs tradeoff[demo]")
 def test_networks_trade_accuracy_for_time(tmp_path: Path) -> None:
     answer = subprocess.run(

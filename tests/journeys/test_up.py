@@ -248,7 +248,9 @@ def test_db_stop_leaves_a_running_up_alone(up: Up) -> None:
     assert up.is_ready()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_signal_ends_everything_in_order(data_dir: Path, number: signal.Signals) -> None:
     workers = 2 if number == signal.SIGTERM else 1
     up = Up(data_dir, "--workers", str(workers)).wait_until_ready()
