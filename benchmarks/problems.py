@@ -16,6 +16,10 @@ References:
     [Deb2019] K. Deb. Constrained multi-objective evolutionary algorithm. 2019 (C2-DTLZ2).
     [Liang2021] Q. Liang, L. Lai. Scalable Bayesian optimization accelerates process optimization of
         penicillin production. NeurIPS workshop, 2021.
+    [Osyczka1995] A. Osyczka, S. Kundu. A new method to solve generalized multicriteria optimization
+        problems using the simple genetic algorithm. 1995 (OSY).
+    [Coello2002] C. A. Coello Coello, E. Mezura-Montes. Constraint-handling in genetic algorithms
+        through the use of dominance-based tournament selection. 2002 (welded beam).
     [Picheny2013] V. Picheny, T. Wagner, D. Ginsbourger. A benchmark of kriging-based infill
         criteria for noisy optimization. 2013 (Hartmann).
     [Tanabe2020] R. Tanabe, H. Ishibuchi. An easy-to-use real-world multi-objective optimization
@@ -38,6 +42,7 @@ import torch
 from botorch.test_functions.multi_objective import (
     C2DTLZ2,
     DTLZ2,
+    OSY,
     ZDT3,
     BraninCurrin,
     CarSideImpact,
@@ -45,7 +50,7 @@ from botorch.test_functions.multi_objective import (
     Penicillin,
     VehicleSafety,
 )
-from botorch.test_functions.synthetic import Hartmann
+from botorch.test_functions.synthetic import Hartmann, WeldedBeamSO
 
 from tradeoff.engine import pareto
 from tradeoff.spec.experiment import ExperimentSpec
@@ -352,6 +357,10 @@ BEST_NETWORK, BEST_NETWORK_3, BEST_SENTIMENT = 0.2035, 0.0765, 0.186
 BEST_SCHOOLS = 0.1636
 #: Of the front itself, from two million points on it.
 BEST_ZDT3 = 1.33176
+#: From the reference (0, -80), of the front that is known in closed form [Osyczka1995].
+BEST_OSY = 16_795.8
+#: Below a cost of 5, by differential evolution; BoTorch's own best value, 1.7282, is not the best.
+BEST_WELDED_BEAM = 5 - 1.58708
 
 _PROBLEMS: dict[str, Callable[[], Problem]] = {
     "branin_currin": lambda: _from_botorch(
@@ -395,6 +404,20 @@ _PROBLEMS: dict[str, Callable[[], Problem]] = {
     "network3": lambda: _network(3),
     "car": lambda: _from_botorch("car", CarSideImpact(negate=True), "[Tanabe2020]; four metrics"),
     "schools": _schools,
+    "osy": lambda: _from_botorch(
+        "osy",
+        OSY(negate=True),
+        "[Osyczka1995]; six constraints, each a metric",
+        reference=np.array([0.0, -80.0]),
+        best=BEST_OSY,
+    ),
+    "welded_beam": lambda: _from_botorch(
+        "welded_beam",
+        WeldedBeamSO(negate=True),
+        "[Coello2002]; cost below 5 under six constraints, some over many magnitudes",
+        reference=np.array([-5.0]),
+        best=BEST_WELDED_BEAM,
+    ),
 }
 #: Those that say how well an optimizer searches, as against those that show one trait of it.
 QUALITY = tuple(_PROBLEMS)[:10]

@@ -107,15 +107,58 @@ def test_half_of_the_values_on_a_plateau_are_not_bent() -> None:
     assert (z[0] - z[30]) / (z[31] - z[0]) == pytest.approx(5.0)
 
 
+def test_what_is_close_to_a_limit_is_told_apart_whatever_lies_far_from_it() -> None:
+    values = np.array([-2e5, -1e5, -6e4, -3e4, -1e4, -3e3, -900, -300, -80, 70, 200])
+
+    near = Scale.of(values, 1, limit=0).standardise(values)
+    far = Scale.of(values, 1).standardise(values)
+
+    # A minimised constraint is the same, turned.
+    np.testing.assert_allclose(Scale.of(-values, -1, limit=0).standardise(-values), near)
+    assert near[9] - near[8] > 5 * (far[9] - far[8])
+    assert near[0] > -2.5, "nor do the worst ones count for more"
+
+
+def test_a_limit_amid_the_values_hardly_bends_them() -> None:
+    values = np.linspace(-1, 1, 21)
+
+    z = Scale.of(values, 1, limit=0).standardise(values)
+
+    assert np.abs(z - Scale.of(values, 1).standardise(values)).max() < 0.25
+
+
+@pytest.mark.parametrize("limit", [1e100, -1e100])
+def test_values_are_told_apart_also_where_their_limit_is_out_of_reach(limit: float) -> None:
+    values = np.array([1.0, 2.0, 5.0, 3.0, 4.5])
+
+    z = Scale.of(values, 1, limit=limit).standardise(values)
+
+    np.testing.assert_allclose(z, Scale.of(values, 1).standardise(values), atol=0.1)
+
+
+@pytest.mark.parametrize("limit", [None, 1.0])
+def test_known_noise_is_scaled_as_its_value_is(limit: float | None) -> None:
+    values = np.array([-400.0, -3.0, 0.5, 1.0, 1.5, 2.0, 4.0, 5.0])
+    scale = Scale.of(values, -1, limit=limit)
+
+    moved = scale.standardise(values + 1e-6) - scale.standardise(values)
+
+    np.testing.assert_allclose(scale.variance(values, np.full(8, 1e-6)), moved**2, rtol=1e-3)
+
+
 @pytest.mark.parametrize("factor", [1e-300, 1e-5, 1.0, 1e150, 1e300])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_any_magnitude_is_standardised_alike(factor: float, sign: int) -> None:
+@pytest.mark.parametrize("limit", [None, 4.0])
+def test_any_magnitude_is_standardised_alike(factor: float, sign: int, limit: float | None) -> None:
     base = np.array([1.0, 2.0, 5.0, 3.0, 4.5])
 
-    scale = Scale.of(base * factor, sign)
+    scale = Scale.of(base * factor, sign, limit=None if limit is None else limit * factor)
 
     np.testing.assert_allclose(
-        scale.standardise(base * factor), Scale.of(base, sign).standardise(base), rtol=1e-6
+        scale.standardise(base * factor),
+        Scale.of(base, sign, limit=limit).standardise(base),
+        rtol=1e-6,
+        atol=1e-9,
     )
     np.testing.assert_allclose(scale.restore(scale.standardise(base * factor)), base * factor)
 
@@ -131,10 +174,13 @@ def test_constant_metric_is_zero_everywhere() -> None:
     st.lists(st.floats(-1e150, 1e150), min_size=1, max_size=30),
     st.sampled_from([1, -1]),
     st.floats(-50, 50),
+    st.none() | st.floats(-1e300, 1e300),
 )
-def test_scale_is_monotone_and_finite(values: list[float], sign: int, z: float) -> None:
+def test_scale_is_monotone_and_finite(
+    values: list[float], sign: int, z: float, limit: float | None
+) -> None:
     array = np.array(values)
-    scale = Scale.of(array, sign)
+    scale = Scale.of(array, sign, limit=limit)
 
     standardised = scale.standardise(np.sort(sign * array) * sign)
 

@@ -2,7 +2,13 @@
 
 The bad tail of a metric is pulled in softly before standardising, so that one wreck does not
 flatten the differences among good results; the good tail stays as it is. (Rank and copula
-transforms were measured worse: they move the hypervolume to a warped space.)
+transforms were measured worse: they move the hypervolume to a warped space.) Of a constraint only
+the side matters, so both of its tails are pulled in, towards its limit: what is close to the limit
+must be told apart also where values spread over many magnitudes.
+
+References:
+    [Eriksson2021] D. Eriksson, M. Poloczek. Scalable constrained Bayesian optimization. AISTATS,
+        2021 (a logarithm on both sides of the limit).
 """
 
 from __future__ import annotations
@@ -10,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +36,103 @@ NEWEST_KEPT = 300
 MAX_PENDING = 256
 #: Winsorising: floor in robust standard deviations and in quartile ranges, softness of the bend.
 FLOOR_DEVIATIONS, FLOOR_RANGES, SOFTNESS = 2.0, 1.5, 0.3
+#: A limit farther from the values than so many of their ranges is taken to be that far.
+FARTHEST_LIMIT = 10.0
 #: A spread smaller than this, relative to the largest magnitude, is a constant metric.
 CONSTANT = 1e-12
 #: Thresholds farther away than this many standard deviations say no more than these.
 LOOSEST, STRICTEST_BEYOND_BEST = -10.0, 5.0
 #: Known noise beyond this many standard deviations makes a value worthless anyway.
 MAX_NOISE = 1e6
+
+
+class Warp(Protocol):
+    """A monotone change of values in units of `Scale.unit`, of which larger is better."""
+
+    def bend(self, turned: Array) -> Array:
+        """The changed values."""
+
+    def straighten(self, bent: Array) -> Array:
+        """The inverse of `bend`; always finite."""
+
+    def slope(self, turned: Array) -> Array:
+        """The derivative of `bend`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Winsorising, softly: below a floor values go on as a logarithm.
+
+    Attributes:
+        floor: where the bad tail begins; minus infinity without winsorising.
+        softness: width of the bend.
+    """
+
+    floor: float
+    softness: float
+
+    @classmethod
+    def of(cls, turned: Array) -> Tail:
+        """The tail of a metric; none when half of the values are equal."""
+        q1, q2, q3 = np.quantile(turned, [0.25, 0.5, 0.75])
+        if q3 - q1 <= CONSTANT:
+            return cls(-math.inf, 1.0)
+        robust = (q3 - q1) / 1.349
+        floor = min(q1 - FLOOR_RANGES * (q3 - q1), q2 - FLOOR_DEVIATIONS * robust)
+        return cls(float(floor), float(SOFTNESS * robust))
+
+    def bend(self, turned: Array) -> Array:
+        """As `Warp.bend`."""
+        depth = self._depth(turned)
+        return np.where(depth > 0, self.floor - self.softness * np.log1p(depth), turned)
+
+    def straighten(self, bent: Array) -> Array:
+        """As `Warp.straighten`."""
+        # Far down the tail the inverse is exponential: stop where it would overflow.
+        depth = np.minimum(self._depth(bent), 500.0)
+        return np.where(depth > 0, self.floor - self.softness * np.expm1(depth), bent)
+
+    def slope(self, turned: Array) -> Array:
+        """As `Warp.slope`."""
+        return np.asarray(1 / (1 + self._depth(turned)))
+
+    def _depth(self, values: Array) -> Array:
+        return np.maximum(self.floor - values, 0.0) / self.softness
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Straight next to the limit of a constraint, a logarithm on both sides of it [Eriksson2021].
+
+    Attributes:
+        at: the limit, or how far towards it values are looked at.
+        width: where the logarithm takes over: the median distance from the limit.
+    """
+
+    at: float
+    width: float
+
+    @classmethod
+    def of(cls, turned: Array, limit: float) -> Limit:
+        """The warp of a constraint that is met at `limit` and above."""
+        low, high = float(turned.min()), float(turned.max())
+        reach = FARTHEST_LIMIT * (high - low)
+        at = min(max(limit, low - reach), high + reach)
+        distances = np.abs(turned - at)
+        apart = distances[distances > 0]
+        return cls(at, max(float(np.median(apart)), CONSTANT) if len(apart) else 1.0)
+
+    def bend(self, turned: Array) -> Array:
+        """As `Warp.bend`."""
+        return np.asarray(np.arcsinh((turned - self.at) / self.width))
+
+    def straighten(self, bent: Array) -> Array:
+        """As `Warp.straighten`."""
+        return np.asarray(self.at + self.width * np.sinh(np.clip(bent, -500.0, 500.0)))
+
+    def slope(self, turned: Array) -> Array:
+        """As `Warp.slope`."""
+        return np.asarray(1 / np.hypot(1, (turned - self.at) / self.width) / self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,51 +142,58 @@ class Scale:
     Attributes:
         sign: 1, or -1 for a minimised metric.
         unit: largest magnitude among the values, so that squares stay finite.
-        floor: where the bad tail begins, in units of `unit`; minus infinity without winsorising.
-        softness: width of the bend, in units of `unit`.
-        mean: of the bent values, in units of `unit`.
-        deviation: of the bent values, in units of `unit`; 1 for a constant metric.
+        warp: how values in units of `unit` are bent.
+        mean: of the bent values.
+        deviation: of the bent values; 1 for a constant metric.
     """
 
     sign: int
     unit: float
-    floor: float
-    softness: float
+    warp: Warp
     mean: float
     deviation: float
 
     @classmethod
-    def of(cls, values: Array, sign: int) -> Scale:
-        """The scale of finite values in original units, at least one."""
+    def of(cls, values: Array, sign: int, *, limit: float | None = None) -> Scale:
+        """The scale of finite values in original units, at least one.
+
+        Args:
+            values: `n`.
+            sign: 1, or -1 for a minimised metric.
+            limit: of a constraint, in original units.
+        """
         unit = float(np.abs(values).max()) or 1.0
         turned = sign * (values / unit)
-        floor, softness = _tail(turned)
-        bent = _bend(turned, floor, softness)
+        warp = (
+            Tail.of(turned) if limit is None else Limit.of(turned, float(_turn(limit, sign, unit)))
+        )
+        bent = warp.bend(turned)
         mean, deviation = float(bent.mean()), float(bent.std())
         if deviation <= CONSTANT * (1 + abs(mean)):
             deviation = 1.0
-        return cls(sign, unit, floor, softness, mean, deviation)
+        return cls(sign, unit, warp, mean, deviation)
 
     def standardise(self, values: Array) -> Array:
         """Original units to standardised ones, larger is better."""
-        with np.errstate(over="ignore"):
-            turned = self.sign * (values / self.unit)
-        return (_bend(turned, self.floor, self.softness) - self.mean) / self.deviation
+        return (self.warp.bend(_turn(values, self.sign, self.unit)) - self.mean) / self.deviation
 
     def restore(self, values: Array) -> Array:
         """Standardised values to original units; always finite."""
-        bent = values * self.deviation + self.mean
-        # Far down the tail the inverse is exponential: stop where it would overflow.
-        depth = np.clip((self.floor - bent) / self.softness, 0.0, 500.0)
-        turned = np.where(depth > 0, self.floor - self.softness * np.expm1(depth), bent)
+        turned = self.warp.straighten(values * self.deviation + self.mean)
         with np.errstate(over="ignore"):
             limit = np.finfo(float).max
             return np.clip(self.sign * turned * self.unit, -limit, limit)
 
-    def variance(self, stddevs: Array) -> Array:
-        """Known noise variance in standardised units of standard deviations in original ones."""
+    def variance(self, values: Array, stddevs: Array) -> Array:
+        """Known noise variance in standardised units, to first order.
+
+        Args:
+            values: `n`, in original units.
+            stddevs: `n`, in original units.
+        """
+        slope = self.warp.slope(_turn(values, self.sign, self.unit))
         with np.errstate(over="ignore"):
-            relative = np.minimum(stddevs / self.unit / self.deviation, MAX_NOISE)
+            relative = np.minimum(stddevs / self.unit * slope / self.deviation, MAX_NOISE)
         return np.asarray(relative**2)
 
 
@@ -199,19 +304,9 @@ def thin(X: Array, Y: Array, *, limit: int = MAX_ROWS) -> npt.NDArray[np.intp]:
     return np.flatnonzero(chosen)
 
 
-def _tail(turned: Array) -> tuple[float, float]:
-    """Floor and softness of the bend; no floor when half of the values are equal."""
-    q1, q2, q3 = np.quantile(turned, [0.25, 0.5, 0.75])
-    if q3 - q1 <= CONSTANT:
-        return -math.inf, 1.0
-    robust = (q3 - q1) / 1.349
-    floor = min(q1 - FLOOR_RANGES * (q3 - q1), q2 - FLOOR_DEVIATIONS * robust)
-    return float(floor), float(SOFTNESS * robust)
-
-
-def _bend(turned: Array, floor: float, softness: float) -> Array:
-    depth = np.maximum(floor - turned, 0.0) / softness
-    return np.where(depth > 0, floor - softness * np.log1p(depth), turned)
+def _turn(values: npt.ArrayLike, sign: int, unit: float) -> Array:
+    with np.errstate(over="ignore"):
+        return np.asarray(sign * np.divide(values, unit))
 
 
 def _standardised(
@@ -223,10 +318,11 @@ def _standardised(
     for column, metric in enumerate(metrics):
         values = np.array([o.values[metric.key] for o in observations])
         stddevs = np.array([o.stddevs.get(metric.key) or 0.0 for o in observations])
-        scale = Scale.of(values if len(values) else np.zeros(1), metric.sign)
+        limit = metric.threshold if metric.strategy == "constraint" else None
+        scale = Scale.of(values if len(values) else np.zeros(1), metric.sign, limit=limit)
         scales.append(scale)
         Y[:, column] = scale.standardise(values)
-        Yvar[:, column] = scale.variance(np.nan_to_num(stddevs))
+        Yvar[:, column] = scale.variance(values, np.nan_to_num(stddevs))
     return tuple(scales), Y, Yvar
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from tradeoff.engine.models import (
     Layout,
-    NoisePrior,
+    Prior,
     SurrogateModel,
     fit_map,
     matern,
@@ -33,7 +33,7 @@ from tradeoff.engine.models import (
 )
 from tradeoff.engine.state import WarmStart
 
-LABEL_NOISE = NoisePrior(mean=-2.0, deviation=1.0, floor=1e-2)
+LABEL_PRIOR = Prior(noise=-2.0, deviation=1.0, floor=1e-2)
 AMPLITUDES = (1.5, 3.0, 6.0)
 #: Up to so many rows every call fits the lengthscales anew, then every few rows.
 REFIT_ALWAYS_BELOW, REFIT_EVERY = 64, 5
@@ -92,7 +92,7 @@ class SuccessModel:
         if refit:
             start = None if warm is None or len(warm.theta) != layout.size + 1 else warm.theta
             theta = fit_map(
-                X, labels, torch.zeros_like(labels), layout, start=start, noise=LABEL_NOISE
+                X, labels, torch.zeros_like(labels), layout, start=start, prior=LABEL_PRIOR
             )
         else:
             assert warm is not None, "without a warm start the model is fitted"

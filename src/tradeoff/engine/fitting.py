@@ -13,7 +13,13 @@ from tradeoff.engine import pareto
 from tradeoff.engine.data import MAX_ROWS, Data, thin
 from tradeoff.engine.device import tensor
 from tradeoff.engine.feasibility import SuccessModel
-from tradeoff.engine.models import Layout, SurrogateModel, fit_map
+from tradeoff.engine.models import (
+    CONSTRAINT_PRIOR,
+    METRIC_PRIOR,
+    Layout,
+    SurrogateModel,
+    fit_map,
+)
 from tradeoff.engine.space import Space
 from tradeoff.engine.state import State, WarmStart
 
@@ -85,6 +91,7 @@ def fit_surrogate(
                 Yvar[rows_on_device, column],
                 layout,
                 start=warm.theta if warm is not None and usable else None,
+                prior=METRIC_PRIOR if column < data.objectives else CONSTRAINT_PRIOR,
             )
             warm = WarmStart(tuple(map(float, theta)), len(data.successes))
         metrics[metric.key] = warm

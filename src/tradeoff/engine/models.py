@@ -40,8 +40,6 @@ Array = npt.NDArray[np.float64]
 
 LENGTH_BOUNDS = (0.025, 100.0)
 MAX_NOISE_VARIANCE = 2.0
-#: Strength of the penalty on long lengthscales; 0.3 to 3 were alike where it matters.
-TAIL = 1.0
 #: Noise-free rows get this variance, and ten times more until the factorisation succeeds.
 JITTER = 1e-6
 MAX_ITERATIONS = 60
@@ -50,15 +48,26 @@ HOPELESS = 1e25
 
 
 @dataclass(frozen=True, slots=True)
-class NoisePrior:
-    """Belief about the noise variance of standardised values: log-normal, with a floor."""
+class Prior:
+    """Belief about the hyperparameters of a model of standardised values.
 
-    mean: float = -4.0
+    Attributes:
+        noise: mean of the logarithm of the noise's variance, which is log-normal.
+        deviation: of that logarithm.
+        floor: the least variance of the noise.
+        tail: strength of the penalty on long lengthscales; 0.3 to 3 were alike where it matters.
+    """
+
+    noise: float = -4.0
     deviation: float = 1.0
     floor: float = 1e-4
+    tail: float = 1.0
 
 
-METRIC_NOISE = NoisePrior()
+METRIC_PRIOR = Prior()
+#: Nothing is gained from the variance of a constraint, so corners do not attract; many constraints
+#: are linear; and what is met by a little must be told from what is missed by a little.
+CONSTRAINT_PRIOR = Prior(noise=-7.0, deviation=1.5, floor=1e-6, tail=0.0)
 
 
 def default_theta(layout: Layout) -> Array:
@@ -73,7 +82,7 @@ def fit_map(
     layout: Layout,
     *,
     start: Sequence[float] | None = None,
-    noise: NoisePrior = METRIC_NOISE,
+    prior: Prior = METRIC_PRIOR,
 ) -> Array:
     """Hyperparameters with the highest posterior density.
 
@@ -83,19 +92,19 @@ def fit_map(
         known_noise: `n`, variance that is known; learned noise comes on top.
         layout: which lengthscale each column has.
         start: theta to start from; `None` starts cold.
-        noise: belief about the learned noise.
+        prior: belief about the hyperparameters.
 
     Returns:
         theta.
     """
     bounds = [np.log(LENGTH_BOUNDS)] * layout.size
-    bounds.append(np.log([noise.floor, MAX_NOISE_VARIANCE]))
+    bounds.append(np.log([prior.floor, MAX_NOISE_VARIANCE]))
     low, high = np.array(bounds).T
     theta = default_theta(layout) if start is None else np.asarray(start, dtype=np.float64)
     found = optimize.minimize(
         negative_log_posterior,
         np.clip(theta, low, high),
-        args=(X, y, known_noise, layout, noise),
+        args=(X, y, known_noise, layout, prior),
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
@@ -110,7 +119,7 @@ def negative_log_posterior(
     y: Tensor,
     known_noise: Tensor,
     layout: Layout,
-    noise: NoisePrior = METRIC_NOISE,
+    prior: Prior = METRIC_PRIOR,
 ) -> tuple[float, Array]:
     """Negative log posterior density of theta, and its gradient [Rasmussen2006].
 
@@ -120,7 +129,7 @@ def negative_log_posterior(
         y: `n`.
         known_noise: `n`.
         layout: which lengthscale each column has.
-        noise: belief about the learned noise.
+        prior: belief about the hyperparameters.
     """
     columns = torch.as_tensor(theta[layout.groups], dtype=X.dtype, device=X.device)
     z = X * torch.exp(-columns)
@@ -143,8 +152,8 @@ def negative_log_posterior(
     gradient = np.zeros_like(theta)
     np.subtract.at(gradient, layout.groups, by_column.cpu().numpy())
     gradient[-1] = -0.5 * variance * float(W.diagonal().sum())
-    prior, prior_gradient = _negative_log_prior(theta, layout, noise)
-    return float(loss) + prior, gradient + prior_gradient
+    belief, belief_gradient = _negative_log_prior(theta, layout, prior)
+    return float(loss) + belief, gradient + belief_gradient
 
 
 def squared_distance(A: Tensor, B: Tensor) -> Tensor:
@@ -309,17 +318,17 @@ def _matern_and_slope(squared: Tensor) -> tuple[Tensor, Tensor]:
     return decay + (5.0 / 3.0) * squared * torch.exp(-r), (5.0 / 3.0) * decay
 
 
-def _negative_log_prior(theta: Array, layout: Layout, noise: NoisePrior) -> tuple[float, Array]:
+def _negative_log_prior(theta: Array, layout: Layout, prior: Prior) -> tuple[float, Array]:
     """Log-normal densities in the lengthscales and the noise themselves, and the tail penalty.
 
     (Densities in their logarithms lost one run in three completely.)
     """
     logs, gradient = theta[:-1], np.empty_like(theta)
     z = (logs - math.sqrt(2) - 0.5 * math.log(layout.dimensions)) / math.sqrt(3)  # [Hvarfner2024]
-    tail = TAIL / layout.dimensions * np.exp(2 * logs)
+    tail = prior.tail / layout.dimensions * np.exp(2 * logs)
     gradient[:-1] = z / math.sqrt(3) + 1.0 + 2 * tail
-    z_noise = (theta[-1] - noise.mean) / noise.deviation
-    gradient[-1] = z_noise / noise.deviation + 1.0
+    z_noise = (theta[-1] - prior.noise) / prior.deviation
+    gradient[-1] = z_noise / prior.deviation + 1.0
     value = 0.5 * (z @ z) + logs.sum() + tail.sum() + 0.5 * z_noise**2 + theta[-1]
     return float(value), gradient
 
