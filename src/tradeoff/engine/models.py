@@ -67,7 +67,7 @@ class Prior:
 METRIC_PRIOR = Prior()
 #: Nothing is gained from the variance of a constraint, so corners do not attract; many constraints
 #: are linear; and what is met by a little must be told from what is missed by a little.
-CONSTRAINT_PRIOR = Prior(noise=-7.0, deviation=1.5, floor=1e-6, tail=0.0)
+CONSTRAINT_PRIOR = Prior(noise=-6.0, floor=1e-6, tail=0.0)
 
 
 def default_theta(layout: Layout) -> Array:
