@@ -14,7 +14,7 @@ ARGS ?=
 QUICK ?=
 # Tests that run side by side, each with a Postgres of its own, on any number of cores: they mostly wait.
 # 0 for one after the other.
-WORKERS ?= 6
+WORKERS ?= 4
 # Which tests `make test` runs; see `markers` in pyproject.toml.
 MARKS ?= not slow and not long
 # How long `make soak` lasts.

@@ -151,7 +151,7 @@ def test_worker_cut_off_from_the_database(stack: Stack) -> None:
     assert not find_equal_waiting(stack, experiment)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # `tests/worker/test_refresh.py` has the parts, in CI
 @pytest.mark.timeout(600)
 def test_poison_holds_back_nobody_else(stack: Stack) -> None:
     """F12: fits that raise and fits that eat memory; the others go on, and so do these."""

@@ -87,9 +87,8 @@ def test_demo_reaches_its_end(data_dir: Path, tmp_path: Path) -> None:
     assert left_running(data_dir) == []
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
-)
+@pytest.mark.long  # it ends as `tradeoff up` does, which CI tries
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_demo_stopped_midway_leaves_nothing_running(
     data_dir: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -61,7 +61,7 @@ def test_48_trainings_find_what_random_search_finds_with_480(name: str, seed: in
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", ["osy", "welded_beam"])
+@pytest.mark.parametrize("name", [pytest.param("osy", marks=pytest.mark.long), "welded_beam"])
 def test_constraints_that_next_to_nothing_meets_are_met(name: str, seed: int) -> None:
     found = search(name, "tradeoff", seed)
 
