@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException
+from procrastinate.worker import Worker
 
 from tradeoff import ending, measures, traces
 from tradeoff.config import Settings
@@ -60,43 +61,42 @@ def run_worker(database: Database, settings: Settings) -> None:
 
 
 async def _work(database: Database, engine: EngineProcess, settings: Settings) -> None:
-    """Work until told to end."""
+    """Work until told to end; whoever loses the database while starting starts again.
+
+    Nothing here is cancelled: the pool of connections swallows that now and then.
+    """
     asked = asyncio.Event()
-    with ending.announce(asked):
-        logger.info("worker started", extra={"device": settings.device})
-        told = asyncio.create_task(asked.wait())
-        work = asyncio.create_task(_keep_working(database, engine, settings))
-        await asyncio.wait({told, work}, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        work.cancel()
-        with suppress(asyncio.CancelledError):
-            await work
-
-
-async def _keep_working(database: Database, engine: EngineProcess, settings: Settings) -> None:
-    """Work until cancelled; whoever loses the database while starting starts again."""
     try:
-        while True:
-            # Its connections are gone once it was closed.
-            device = machine.describe(settings.device, has_gpu=engine.has_gpu)
-            app = queue.build_worker_app(database.url, device=device)
-            tasks.register(app, database, engine, settings)
-            try:
-                await _run(app)
-                return
-            except ConnectorException:
-                logger.warning("the queue does not answer; trying again", exc_info=True)
-                await asyncio.sleep(AGAIN_SECONDS)
+        with ending.announce(asked):
+            logger.info("worker started", extra={"device": settings.device})
+            while not asked.is_set():
+                # Its connections are gone once it was closed.
+                device = machine.describe(settings.device, has_gpu=engine.has_gpu)
+                app = queue.build_worker_app(database.url, device=device)
+                tasks.register(app, database, engine, settings)
+                try:
+                    await _run(app, asked)
+                    return
+                except ConnectorException:
+                    logger.warning("the queue does not answer; trying again", exc_info=True)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(asked.wait(), AGAIN_SECONDS)
     finally:
         # A job that outlasted the drain still waits in its thread for the engine.
         engine.abort()
 
 
-async def _run(app: App) -> None:
+async def _run(app: App, asked: asyncio.Event) -> None:
+    """Run jobs until `asked`; the one that runs then is finished."""
+    told = asyncio.create_task(asked.wait())
+    opening = asyncio.create_task(_open(app))
     try:
-        await app.open_async()
-        # Cancelled, it finishes the job that runs.
-        await app.run_worker_async(
+        await asyncio.wait({told, opening}, return_when=asyncio.FIRST_COMPLETED)
+        if asked.is_set():
+            return
+        await opening
+        worker = Worker(
+            app,
             queues=[queue.QUEUE],
             # One engine, one job; more workers are more processes.
             concurrency=1,
@@ -107,6 +107,16 @@ async def _run(app: App) -> None:
             shutdown_graceful_timeout=DRAIN_SECONDS,
             install_signal_handlers=False,
         )
+        running = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
+        await asyncio.wait({told, running}, return_when=asyncio.FIRST_COMPLETED)
+        worker.stop()  # type: ignore[no-untyped-call]
+        await running
     finally:
-        # Also of a pool that was still opening: its tasks do not end when they are cancelled.
+        told.cancel()
+        opening.cancel()
+        # Also of a pool that was still opening.
         await app.close_async()
+
+
+async def _open(app: App) -> None:
+    await app.open_async()
