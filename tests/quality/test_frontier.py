@@ -66,7 +66,7 @@ def test_constraints_that_next_to_nothing_meets_are_met(name: str, seed: int) ->
     found = search(name, "tradeoff", seed)
 
     # Random search meets all six of the beam once in a thousand trainings.
-    assert found.scores[BUDGET] >= 0.8  # measured 0.87 to 0.99 after 50, 0.3 to 0.9 before
+    assert found.scores[BUDGET] >= 0.8  # measured 0.87 to 0.96 after 50
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -163,7 +163,7 @@ class Scale:
             limit: of a constraint, in original units.
         """
         unit = float(np.abs(values).max()) or 1.0
-        turned = sign * (values / unit)
+        turned = _turn(values, sign, unit)
         warp = (
             Tail.of(turned) if limit is None else Limit.of(turned, float(_turn(limit, sign, unit)))
         )

@@ -63,7 +63,7 @@ def run_worker(database: Database, settings: Settings) -> None:
 async def _work(database: Database, engine: EngineProcess, settings: Settings) -> None:
     """Work until told to end; whoever loses the database while starting starts again.
 
-    Nothing here is cancelled: the pool of connections swallows that now and then.
+    A worker is told to stop and not cancelled: the pool of connections swallows that now and then.
     """
     asked = asyncio.Event()
     try:
