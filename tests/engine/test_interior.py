@@ -164,3 +164,34 @@ def test_few_observations_do_not_send_the_search_to_corners(
     without = sum(on_walls(seed) for seed in range(4))
 
     assert inside <= without - 4
+
+
+def test_of_many_numbers_one_suggestion_in_three_goes_without_the_belief() -> None:
+    def doubts(p: int) -> list[bool]:
+        space = Space(spec_of(category("c", "u", "v"), *[double(f"x{i}") for i in range(p)]))
+        return [interior.is_doubted(space, position) for position in range(30)]
+
+    assert not any(doubts(interior.TRUSTED))
+    assert sum(doubts(interior.TRUSTED + 1)) == 10
+
+
+def test_good_values_on_many_walls_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_of(*[double(f"x{i}") for i in range(20)])
+
+    def on_wall(point: Mapping[str, Value]) -> Mapping[str, float]:
+        x = np.array(list(point.values()), dtype=float)
+        return {"gain": 1 - float(x[:10].mean()), "loss": float(x[10:].mean())}
+
+    def best(seed: int) -> float:
+        state, history = State.initial(seed), History(())
+        for _ in range(30):
+            suggested = suggest(spec, history, 1, state)
+            state, (candidate,) = suggested.state, suggested.candidates
+            history = History((*history.observations, observe(candidate.assignments, on_wall)))
+        return max(seen.values["gain"] - seen.values["loss"] for seen in history.observations)
+
+    found = best(0)
+    monkeypatch.setattr(interior, "EVERY", 1_000)
+    without = best(0)
+
+    assert found > without + 0.1

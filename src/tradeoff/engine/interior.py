@@ -12,7 +12,11 @@ while the model knows next to nothing, and is gone before the search is over.
 It yields where the data speak against it. Of each wall, an end of one range, there are two
 hypotheses: good values keep away from it, and are spread as `b(z)`, which falls towards it; or they
 do not mind it. The belief is the mixture of both, and the observations that are efficient so far
-update their probabilities by Bayes' rule. What that gained and cost is in benchmarks/RESULTS.md.
+update their probabilities by Bayes' rule.
+
+Of many numbers it lasts for many observations, and as long as nothing is tried at a wall nothing
+speaks against it. So of more numbers than `TRUSTED` every third suggestion goes without it. What
+all of that gained and cost is in benchmarks/RESULTS.md.
 
 References:
     [Hvarfner2022] C. Hvarfner, D. Stoll, A. Souza, M. Lindauer, F. Hutter, L. Nardi. PiBO:
@@ -40,6 +44,8 @@ MANY = 6
 #: The probability that good values do not mind a wall, before any was seen. So it is what the
 #: density, 1 in the middle of a range, has at its ends.
 FLOOR = 0.05
+#: Of more numbers than this one suggestion in so many goes without the belief.
+TRUSTED, EVERY = 12, 3
 #: The probability never gets smaller than this, or the density would have no logarithm.
 LEAST = 1e-3
 #: After so many observations for each number nothing is left of the belief that matters.
@@ -60,13 +66,7 @@ class Interior:
             device: to compute on.
             efficient: `k x D`, those of them that are efficient.
         """
-        numbers = [
-            index
-            for index, dimension in enumerate(space.dimensions)
-            if dimension.kind != "choice"
-            and dimension.parameter is not None
-            and dimension.parameter.prior is None
-        ]
+        numbers = _numbers(space)
         V = space.to_unit(efficient)
         z, counts = V[:, numbers], space.active(V)[:, numbers]
         columns = space.first_columns[numbers]
@@ -82,6 +82,27 @@ class Interior:
         density = floor + (1 - floor) * 4 * z * (1 - z)
         value: Tensor = self._power * density.log().sum(-1)
         return value
+
+
+def is_doubted(space: Space, position: int) -> bool:
+    """Whether a suggestion goes without the belief.
+
+    Args:
+        space: the search space.
+        position: how many points were observed, are pending or were picked before.
+    """
+    return len(_numbers(space)) > TRUSTED and position % EVERY == 0
+
+
+def _numbers(space: Space) -> list[int]:
+    """Indices of the dimensions that the belief is about."""
+    return [
+        index
+        for index, dimension in enumerate(space.dimensions)
+        if dimension.kind != "choice"
+        and dimension.parameter is not None
+        and dimension.parameter.prior is None
+    ]
 
 
 def _probability(z: Array, counts: Mask) -> Array:
