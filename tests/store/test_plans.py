@@ -147,9 +147,15 @@ def test_a_page_is_found_by_an_index_wherever_it_lies(
                 assert touched * step["Actual Loops"] < TOUCHED, step
 
 
-@pytest.mark.parametrize("name", ["all observations", "suggestions"])
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("all observations", OBSERVATIONS // EXPERIMENTS),
+        ("suggestions", SUGGESTIONS // EXPERIMENTS),
+    ],
+)
 def test_an_unknown_count_reads_no_more_than_its_experiment(
-    shared_database: Database, filled: int, name: str
+    shared_database: Database, filled: int, name: str, most: int
 ) -> None:
     with shared_database.transaction() as session:
         query, row_id, _ = LISTS[name](filled)
@@ -158,6 +164,8 @@ def test_an_unknown_count_reads_no_more_than_its_experiment(
 
         counting = plan_of(session, asked[0])
 
+    # Whether the index alone does depends on what vacuum could mark meanwhile.
     assert "Seq Scan" not in {step["Node Type"] for step in counting}
-    if name == "all observations":
-        assert "Index Only Scan" in {step["Node Type"] for step in counting}
+    for step in counting:
+        touched = step["Actual Rows"] + step.get("Rows Removed by Filter", 0)
+        assert touched * step["Actual Loops"] <= 1.1 * most, step
