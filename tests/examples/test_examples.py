@@ -41,6 +41,7 @@ def test_the_first_loop_prints_a_frontier(live_server: LiveServer) -> None:
         assert len(experiment.frontier()) == len(done.stdout.splitlines())
 
 
+@pytest.mark.long
 def test_two_of_a_fleet_share_an_experiment(live_server: LiveServer) -> None:
     pytest.importorskip("sklearn")
 

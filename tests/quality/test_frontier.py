@@ -52,7 +52,10 @@ def test_few_observations_are_not_spent_on_corners(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", ["branin_currin", "constrained_branin_currin"])
+@pytest.mark.parametrize(
+    "name",
+    ["branin_currin", pytest.param("constrained_branin_currin", marks=pytest.mark.long)],
+)
 def test_48_trainings_find_what_random_search_finds_with_480(name: str, seed: int) -> None:
     found = search(name, "tradeoff", seed).scores[48]
     by_chance = search(name, "random", seed, budget=480).scores[480]
@@ -69,6 +72,7 @@ def test_constraints_that_next_to_nothing_meets_are_met(name: str, seed: int) ->
     assert found.scores[BUDGET] >= 0.8  # measured 0.87 to 0.96 after 50
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", SEEDS)
 def test_failures_are_learned_and_cost_no_quality(seed: int) -> None:
     found = search("crash", "tradeoff", seed)
