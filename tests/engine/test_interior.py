@@ -169,7 +169,7 @@ def test_few_observations_do_not_send_the_search_to_corners(
 def test_of_many_numbers_one_suggestion_in_three_goes_without_the_belief() -> None:
     def doubts(p: int) -> list[bool]:
         space = Space(spec_of(category("c", "u", "v"), *[double(f"x{i}") for i in range(p)]))
-        return [interior.is_doubted(space, position) for position in range(30)]
+        return [belief_of(space, 5).is_doubted(position) for position in range(30)]
 
     assert not any(doubts(interior.TRUSTED))
     assert sum(doubts(interior.TRUSTED + 1)) == 10

@@ -66,7 +66,13 @@ class Interior:
             device: to compute on.
             efficient: `k x D`, those of them that are efficient.
         """
-        numbers = _numbers(space)
+        numbers = [
+            index
+            for index, dimension in enumerate(space.dimensions)
+            if dimension.kind != "choice"
+            and dimension.parameter is not None
+            and dimension.parameter.prior is None
+        ]
         V = space.to_unit(efficient)
         z, counts = V[:, numbers], space.active(V)[:, numbers]
         columns = space.first_columns[numbers]
@@ -74,6 +80,15 @@ class Interior:
         self._low = tensor(_probability(z, counts), device)
         self._high = tensor(_probability(1 - z, counts), device)
         self._power = _power(len(numbers), observations)
+        self._is_trusted = len(numbers) <= TRUSTED
+
+    def is_doubted(self, position: int) -> bool:
+        """Whether a suggestion goes without the belief.
+
+        Args:
+            position: how many points were observed, are pending or were picked before.
+        """
+        return not self._is_trusted and position % EVERY == 0
 
     def log_density(self, Z: Tensor) -> Tensor:
         """`N` logarithms of the density at the rows of `Z`, times its power."""
@@ -82,27 +97,6 @@ class Interior:
         density = floor + (1 - floor) * 4 * z * (1 - z)
         value: Tensor = self._power * density.log().sum(-1)
         return value
-
-
-def is_doubted(space: Space, position: int) -> bool:
-    """Whether a suggestion goes without the belief.
-
-    Args:
-        space: the search space.
-        position: how many points were observed, are pending or were picked before.
-    """
-    return len(_numbers(space)) > TRUSTED and position % EVERY == 0
-
-
-def _numbers(space: Space) -> list[int]:
-    """Indices of the dimensions that the belief is about."""
-    return [
-        index
-        for index, dimension in enumerate(space.dimensions)
-        if dimension.kind != "choice"
-        and dimension.parameter is not None
-        and dimension.parameter.prior is None
-    ]
 
 
 def _probability(z: Array, counts: Mask) -> Array:

@@ -32,7 +32,7 @@ from tradeoff.engine.data import Data, build_data
 from tradeoff.engine.device import choose, tensor
 from tradeoff.engine.exchange import Candidate, Effort, Suggested
 from tradeoff.engine.feasibility import SuccessModel
-from tradeoff.engine.interior import FADED, Interior, is_doubted
+from tradeoff.engine.interior import FADED, Interior
 from tradeoff.engine.models import ConditionedModel, SurrogateModel
 from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb, screen
 from tradeoff.engine.space import Space
@@ -372,7 +372,8 @@ def _pick(
     values: list[float] = []
     seen, belief = data.seen, utility.interior
     for number in range(q):
-        utility.interior = None if is_doubted(space, len(seen)) else belief
+        if belief is not None:
+            utility.interior = None if belief.is_doubted(len(seen)) else belief
         used_up = seen if space.task is None else tasks.exhausted(space, seen)
         pick, value = search(utility, Problem(points, incumbents, used_up, scale), rng, device)
         if not math.isfinite(value):
