@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.engine.histories import observe
+from tests.engine.histories import Truth, observe
 from tests.engine.specs import CONDITIONAL, category, double, integer, spec_of
-from tradeoff.engine import design, interior
-from tradeoff.engine.interior import Interior
+from tradeoff.engine import design, fitting, interior
+from tradeoff.engine.data import build_data
+from tradeoff.engine.interior import Interior, count_promising
 from tradeoff.engine.space import Space
 from tradeoff.engine.state import State
 from tradeoff.engine.suggest import suggest
+from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.history import History
 from tradeoff.spec.values import Value
 
@@ -128,6 +130,111 @@ def test_where_a_parameter_is_switched_off_is_no_evidence() -> None:
     assert on < unseen
 
 
+def promising(spec: ExperimentSpec, truth: Truth) -> dict[str, tuple[bool, bool]]:
+    """Whether a model of thirty points, none near a wall, finds either wall of each promising."""
+    space = Space(spec)
+    spread = space.to_unit(space.encode(design.space_filling(spec, seed=1, start=0, count=30)))
+    points = space.decode(space.from_unit(0.2 + 0.6 * spread))
+    data = build_data(space, History(tuple(observe(point, truth) for point in points)))
+    rng = np.random.default_rng(0)
+    model = fitting.fit_surrogate(space, data, State.initial(0), CPU, rng).surrogate
+    counts = count_promising(space, model, data.efficient, data.limits)
+    names = [
+        each.parameter.name
+        for each in space.dimensions
+        if each.kind != "choice" and each.parameter is not None
+    ]
+    return {name: (a > 0, b > 0) for name, a, b in zip(names, *counts, strict=True)}
+
+
+def number(value: Value) -> float:
+    return float(value)
+
+
+SLOPE = [double("x0"), double("x1"), integer("k", 1, 50)]
+
+
+def slope(point: Mapping[str, Value]) -> Mapping[str, float]:
+    """The more of `x0` the better, and the less of `k`; the middle of `x1`."""
+    away = (number(point["x1"]) - 0.5) ** 2
+    return {"gain": number(point["x0"]) - away, "loss": number(point["k"]) / 50 + away}
+
+
+def test_model_speaks_for_the_walls_that_it_sees_good_values_at_and_for_no_others() -> None:
+    found = promising(spec_of(*SLOPE), slope)
+
+    assert found == {"x0": (False, True), "x1": (False, False), "k": (True, False)}
+
+
+def test_model_speaks_for_no_wall_where_a_constraint_is_not_met() -> None:
+    def heavy(point: Mapping[str, Value]) -> Mapping[str, float]:
+        return {**slope(point), "weight": number(point["x0"])}
+
+    weight = {"name": "weight", "objective": "minimize", "strategy": "constraint"}
+    metrics = [{"name": "gain"}, {"name": "loss", "objective": "minimize"}]
+    light = spec_of(*SLOPE, metrics=[*metrics, {**weight, "threshold": 0.6}])
+    sum_of_two = [{"name": "x0", "weight": 1}, {"name": "x1", "weight": 1}]
+    under = [{"type": "less_than", "threshold": 0.9, "terms": sum_of_two}]
+
+    for spec, truth in ((light, heavy), (spec_of(*SLOPE, linear_constraints=under), slope)):
+        found = promising(spec, truth)
+
+        assert found == {"x0": (False, False), "x1": (False, False), "k": (True, False)}
+
+
+def test_wall_of_a_parameter_that_is_switched_off_is_not_promising() -> None:
+    def fast(point: Mapping[str, Value]) -> Mapping[str, float]:
+        """The more momentum the better, and without any it is better still."""
+        gain = number(point.get("momentum", 5.0)) + (point["optimizer"] != "sgd")
+        return {"gain": gain, "loss": -gain}
+
+    on = spec_of(double("momentum", 0.0, 0.99), category("optimizer", "adam", "sgd", "lamb"))
+
+    assert promising(on, fast)["momentum"] == (False, True)
+    assert promising(CONDITIONAL, fast)["momentum"] == (False, False)
+
+
+def test_all_constraints_and_no_numbers_have_no_walls_to_speak_of() -> None:
+    met = {"name": "gain", "objective": "maximize", "strategy": "constraint", "threshold": 0.5}
+    searched = spec_of(*SLOPE, metrics=[met])
+
+    assert set(promising(searched, slope).values()) == {(False, False)}
+    chosen = spec_of(category("c", *"uvwxyzabcdefgh"))
+    assert promising(chosen, lambda point: {"gain": ord(str(point["c"])), "loss": 0.0}) == {}
+
+
+def test_of_many_efficient_observations_some_are_looked_at() -> None:
+    space = Space(spec_of(*SLOPE))
+    points = design.space_filling(space.spec, seed=0, start=0, count=400)
+    front = History(
+        tuple(
+            observe(each, lambda p: {"gain": number(p["x0"]), "loss": number(p["x0"])})
+            for each in points
+        )
+    )
+    data = build_data(space, front)
+    model = fitting.fit_surrogate(
+        space, data, State.initial(0), CPU, np.random.default_rng(0)
+    ).surrogate
+
+    counts = count_promising(space, model, data.efficient, data.limits)
+
+    assert len(data.efficient) == 400
+    assert counts.max() <= interior.LOOKED_AT / 6
+
+
+def test_what_the_model_finds_promising_counts_as_if_it_had_been_seen() -> None:
+    Z, space = rows([0.0] + [0.5] * 5, [1.0] + [0.5] * 5), Space(CUBE)
+    found = np.zeros((2, 6))
+    found[0, 0] = 1
+
+    seen = belief_of(space, 6, [at(0.0)])
+    told = Interior(space, 6, CPU, space.encode([]), found)
+
+    assert float(told.log_density(Z[:1])) == pytest.approx(float(seen.log_density(Z[:1])), rel=0.2)
+    assert float(told.log_density(Z[1:])) == float(belief_of(space, 6).log_density(Z[1:]))
+
+
 @pytest.mark.parametrize("x0", [0.0, 0.5, 1.0])
 def test_any_number_of_efficient_observations_leaves_the_belief_finite(x0: float) -> None:
     Z = rows([0.0] * 6, [1.0] * 6).requires_grad_(True)
@@ -175,23 +282,29 @@ def test_of_many_numbers_one_suggestion_in_three_goes_without_the_belief() -> No
     assert sum(doubts(interior.TRUSTED + 1)) == 10
 
 
-def test_good_values_on_many_walls_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = spec_of(*[double(f"x{i}") for i in range(20)])
+def best_on_walls(p: int, *, observations: int) -> float:
+    """The best sum of two metrics whose good values lie at one end of each of `p` ranges."""
+    spec = spec_of(*[double(f"x{i}") for i in range(p)])
 
     def on_wall(point: Mapping[str, Value]) -> Mapping[str, float]:
         x = np.array(list(point.values()), dtype=float)
-        return {"gain": 1 - float(x[:10].mean()), "loss": float(x[10:].mean())}
+        return {"gain": 1 - float(x[: p // 2].mean()), "loss": float(x[p // 2 :].mean())}
 
-    def best(seed: int) -> float:
-        state, history = State.initial(seed), History(())
-        for _ in range(30):
-            suggested = suggest(spec, history, 1, state)
-            state, (candidate,) = suggested.state, suggested.candidates
-            history = History((*history.observations, observe(candidate.assignments, on_wall)))
-        return max(seen.values["gain"] - seen.values["loss"] for seen in history.observations)
+    state, history = State.initial(0), History(())
+    for _ in range(observations):
+        suggested = suggest(spec, history, 1, state)
+        state, (candidate,) = suggested.state, suggested.candidates
+        history = History((*history.observations, observe(candidate.assignments, on_wall)))
+    return max(seen.values["gain"] - seen.values["loss"] for seen in history.observations)
 
-    found = best(0)
+
+@pytest.mark.parametrize(("p", "observations"), [(8, 20), (20, 30)])
+def test_good_values_on_many_walls_are_found(
+    p: int, observations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = best_on_walls(p, observations=observations)
     monkeypatch.setattr(interior, "EVERY", 1_000)
-    without = best(0)
+    monkeypatch.setattr(interior, "MARGIN", math.inf)  # so that the model speaks for no wall
+    without = best_on_walls(p, observations=observations)
 
     assert found > without + 0.1

@@ -12,7 +12,8 @@ while the model knows next to nothing, and is gone before the search is over.
 It yields where the data speak against it. Of each wall, an end of one range, there are two
 hypotheses: good values keep away from it, and are spread as `b(z)`, which falls towards it; or they
 do not mind it. The belief is the mixture of both, and the observations that are efficient so far
-update their probabilities by Bayes' rule.
+update their probabilities by Bayes' rule. Where nobody looks there is nothing to observe; so what
+the model is fairly sure to find efficient at a wall counts as if it had been seen there.
 
 Of many numbers it lasts for many observations, and as long as nothing is tried at a wall nothing
 speaks against it. So of more numbers than `TRUSTED` every third suggestion goes without it. What
@@ -25,6 +26,8 @@ References:
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -32,6 +35,7 @@ from scipy import special
 from torch import Tensor
 
 from tradeoff.engine.device import tensor
+from tradeoff.engine.models import SurrogateModel
 from tradeoff.engine.space import Space
 
 Array = npt.NDArray[np.float64]
@@ -46,6 +50,11 @@ MANY = 6
 FLOOR = 0.05
 #: Of more numbers than this one suggestion in so many goes without the belief.
 TRUSTED, EVERY = 12, 3
+#: By so much, in standard deviations of a metric, must be beyond the front what a model is fairly
+#: sure of: what it expects less one standard deviation of its own.
+MARGIN = 0.1
+#: At most so many points at walls are looked at.
+LOOKED_AT = 1_024
 #: The probability never gets smaller than this, or the density would have no logarithm.
 LEAST = 1e-3
 #: After so many observations for each number nothing is left of the belief that matters.
@@ -57,7 +66,14 @@ _MASS = 5 / 6
 class Interior:
     """The logarithm of the belief, as a term of a log utility."""
 
-    def __init__(self, space: Space, observations: int, device: torch.device, efficient: Array):
+    def __init__(
+        self,
+        space: Space,
+        observations: int,
+        device: torch.device,
+        efficient: Array,
+        promising: Array | None = None,
+    ):
         """Set up for a space.
 
         Args:
@@ -65,20 +81,17 @@ class Interior:
             observations: how many with values were seen.
             device: to compute on.
             efficient: `k x D`, those of them that are efficient.
+            promising: from `count_promising`; `None` where no model was asked.
         """
-        numbers = [
-            index
-            for index, dimension in enumerate(space.dimensions)
-            if dimension.kind != "choice"
-            and dimension.parameter is not None
-            and dimension.parameter.prior is None
-        ]
+        numbers = _numbers(space)
+        if promising is None:
+            promising = np.zeros((2, len(numbers)))
         V = space.to_unit(efficient)
         z, counts = V[:, numbers], space.active(V)[:, numbers]
         columns = space.first_columns[numbers]
         self._columns = torch.as_tensor(columns, device=device)
-        self._low = tensor(_probability(z, counts), device)
-        self._high = tensor(_probability(1 - z, counts), device)
+        self._low = tensor(_probability(z, counts, promising[0]), device)
+        self._high = tensor(_probability(1 - z, counts, promising[1]), device)
         self._power = _power(len(numbers), observations)
         self._is_trusted = len(numbers) <= TRUSTED
 
@@ -99,15 +112,65 @@ class Interior:
         return value
 
 
-def _probability(z: Array, counts: Mask) -> Array:
+def count_promising(space: Space, model: SurrogateModel, efficient: Array, limits: Array) -> Array:
+    """How many points at each wall the model is fairly sure to find efficient.
+
+    Each is an efficient observation, moved to the wall along one number.
+
+    Args:
+        space: the search space, of which `p` numbers have the belief.
+        model: the metrics, optimised ones first, then constraints.
+        efficient: `k x D`, the efficient observations.
+        limits: `c`, standardised: a constraint is met at or above.
+
+    Returns:
+        `2 x p`, of the walls at 0 and of those at 1.
+    """
+    numbers, device = _numbers(space), model.X.device
+    walls = 2 * len(numbers)
+    if not walls or not len(efficient):
+        return np.zeros((2, len(numbers)))
+    looked_at = efficient[:: math.ceil(walls * len(efficient) / LOOKED_AT)]
+    V = space.to_unit(looked_at)
+    moved = np.tile(V, (2, len(numbers), 1, 1))  # 2 x p x k x dimensions
+    for place, index in enumerate(numbers):
+        moved[0, place, :, index], moved[1, place, :, index] = 0.0, 1.0
+    X = space.from_unit(moved.reshape(-1, V.shape[1]))
+    with torch.no_grad():
+        mean, variance = model.predict(tensor(X, device))
+        front = model.mean(tensor(efficient, device)).cpu().numpy()
+    low = (mean - variance.sqrt()).cpu().numpy()
+    m = len(low) - len(limits)
+    ahead = low[:m, :, None] - front[:m, None]
+    is_beyond = (ahead.max(axis=0, initial=-np.inf) > MARGIN).all(axis=1)
+    is_met = (low[m:] >= limits[:, None]).all(axis=0) & space.meets_constraints(X)
+    # Of a number that is switched off nothing was moved, and so nothing is beyond the front.
+    counts: Array = (is_beyond & is_met).reshape(2, len(numbers), -1).sum(axis=2)
+    return counts
+
+
+def _numbers(space: Space) -> list[int]:
+    """Indices of the dimensions that the belief is about."""
+    return [
+        index
+        for index, dimension in enumerate(space.dimensions)
+        if dimension.kind != "choice"
+        and dimension.parameter is not None
+        and dimension.parameter.prior is None
+    ]
+
+
+def _probability(z: Array, counts: Mask, promising: Array) -> Array:
     """`p` probabilities that good values do not mind the walls at 0.
 
     Args:
         z: `k x p`, where efficient observations lie.
         counts: `k x p`, where a parameter is switched on.
+        promising: `p`, how many more the model is sure of at these walls.
     """
     falling = np.where(z < 0.5, 4 * z * (1 - z), 1.0) / _MASS
     evidence = np.where(counts, -np.log(np.maximum(falling, FLOOR)), 0.0).sum(axis=0)
+    evidence -= promising * np.log(FLOOR)
     posterior = special.expit(special.logit(FLOOR) + evidence)
     return np.asarray(np.maximum(posterior, LEAST))
 

@@ -32,7 +32,7 @@ from tradeoff.engine.data import Data, build_data
 from tradeoff.engine.device import choose, tensor
 from tradeoff.engine.exchange import Candidate, Effort, Suggested
 from tradeoff.engine.feasibility import SuccessModel
-from tradeoff.engine.interior import FADED, Interior
+from tradeoff.engine.interior import FADED, Interior, count_promising
 from tradeoff.engine.models import ConditionedModel, SurrogateModel
 from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb, screen
 from tradeoff.engine.space import Space
@@ -338,14 +338,23 @@ def _utility(
     normals = sobol_normals((len(data.metrics), len(base)), samples, rng)
     conditioned = ConditionedModel(model, base, tensor(normals, device))
     directions = tensor(draw_directions(m, rng), device) if m >= MANY_METRICS else None
-    arguments = (conditioned, references, limits, success, directions, _belief(space, data, device))
+    arguments = (
+        conditioned,
+        references,
+        limits,
+        success,
+        directions,
+        _belief(space, data, model),
+    )
     return Utility(*arguments) if full is None else tasks.FullTaskUtility(*arguments, full=full)
 
 
-def _belief(space: Space, data: Data, device: torch.device) -> Interior | None:
+def _belief(space: Space, data: Data, model: SurrogateModel) -> Interior | None:
     if len(data.Y) > FADED * len(space.dimensions):
         return None
-    return Interior(space, len(data.Y), device, data.efficient)
+    efficient = data.efficient
+    promising = count_promising(space, model, efficient, data.limits)
+    return Interior(space, len(data.Y), model.X.device, efficient, promising)
 
 
 def _pick(
