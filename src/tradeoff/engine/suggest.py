@@ -338,14 +338,7 @@ def _utility(
     normals = sobol_normals((len(data.metrics), len(base)), samples, rng)
     conditioned = ConditionedModel(model, base, tensor(normals, device))
     directions = tensor(draw_directions(m, rng), device) if m >= MANY_METRICS else None
-    arguments = (
-        conditioned,
-        references,
-        limits,
-        success,
-        directions,
-        _belief(space, data, model),
-    )
+    arguments = (conditioned, references, limits, success, directions, _belief(space, data, model))
     return Utility(*arguments) if full is None else tasks.FullTaskUtility(*arguments, full=full)
 
 
