@@ -130,11 +130,16 @@ def test_where_a_parameter_is_switched_off_is_no_evidence() -> None:
     assert on < unseen
 
 
+def inside(space: Space, count: int) -> list[dict[str, Value]]:
+    """Points of the design, none of them near a wall."""
+    points = design.space_filling(space.spec, seed=1, start=0, count=count)
+    return space.decode(space.from_unit(0.2 + 0.6 * space.to_unit(space.encode(points))))
+
+
 def promising(spec: ExperimentSpec, truth: Truth) -> dict[str, tuple[bool, bool]]:
     """Whether a model of thirty points, none near a wall, finds either wall of each promising."""
     space = Space(spec)
-    spread = space.to_unit(space.encode(design.space_filling(spec, seed=1, start=0, count=30)))
-    points = space.decode(space.from_unit(0.2 + 0.6 * spread))
+    points = inside(space, 30)
     data = build_data(space, History(tuple(observe(point, truth) for point in points)))
     rng = np.random.default_rng(0)
     model = fitting.fit_surrogate(space, data, State.initial(0), CPU, rng).surrogate
@@ -151,19 +156,27 @@ def number(value: Value) -> float:
     return float(value)
 
 
+LOSS = {"name": "loss", "objective": "minimize"}
+THREE = [{"name": "gain"}, LOSS, {"name": "power"}]
 SLOPE = [double("x0"), double("x1"), integer("k", 1, 50)]
 
 
 def slope(point: Mapping[str, Value]) -> Mapping[str, float]:
     """The more of `x0` the better, and the less of `k`; the middle of `x1`."""
-    away = (number(point["x1"]) - 0.5) ** 2
-    return {"gain": number(point["x0"]) - away, "loss": number(point["k"]) / 50 + away}
+    gain, loss = number(point["x0"]), number(point["k"]) / 50
+    return {"gain": gain, "loss": loss, "power": -((number(point["x1"]) - 0.5) ** 2)}
 
 
 def test_model_speaks_for_the_walls_that_it_sees_good_values_at_and_for_no_others() -> None:
-    found = promising(spec_of(*SLOPE), slope)
+    found = promising(spec_of(*SLOPE, metrics=THREE), slope)
 
     assert found == {"x0": (False, True), "x1": (False, False), "k": (True, False)}
+
+
+def test_with_two_metrics_the_model_is_not_asked() -> None:
+    found = promising(spec_of(*SLOPE), slope)
+
+    assert set(found.values()) == {(False, False)}
 
 
 def test_model_speaks_for_no_wall_where_a_constraint_is_not_met() -> None:
@@ -171,12 +184,12 @@ def test_model_speaks_for_no_wall_where_a_constraint_is_not_met() -> None:
         return {**slope(point), "weight": number(point["x0"])}
 
     weight = {"name": "weight", "objective": "minimize", "strategy": "constraint"}
-    metrics = [{"name": "gain"}, {"name": "loss", "objective": "minimize"}]
-    light = spec_of(*SLOPE, metrics=[*metrics, {**weight, "threshold": 0.6}])
-    sum_of_two = [{"name": "x0", "weight": 1}, {"name": "x1", "weight": 1}]
-    under = [{"type": "less_than", "threshold": 0.9, "terms": sum_of_two}]
+    light = spec_of(*SLOPE, metrics=[*THREE, {**weight, "threshold": 0.6}])
+    terms = [{"name": "x0", "weight": 1}, {"name": "x1", "weight": 1}]
+    under = [{"type": "less_than", "threshold": 0.9, "terms": terms}]
+    linear = spec_of(*SLOPE, metrics=THREE, linear_constraints=under)
 
-    for spec, truth in ((light, heavy), (spec_of(*SLOPE, linear_constraints=under), slope)):
+    for spec, truth in ((light, heavy), (linear, slope)):
         found = promising(spec, truth)
 
         assert found == {"x0": (False, False), "x1": (False, False), "k": (True, False)}
@@ -186,12 +199,19 @@ def test_wall_of_a_parameter_that_is_switched_off_is_not_promising() -> None:
     def fast(point: Mapping[str, Value]) -> Mapping[str, float]:
         """The more momentum the better, and without any it is better still."""
         gain = number(point.get("momentum", 5.0)) + (point["optimizer"] != "sgd")
-        return {"gain": gain, "loss": -gain}
+        return {"gain": gain, "loss": -gain, "power": gain}
 
-    on = spec_of(double("momentum", 0.0, 0.99), category("optimizer", "adam", "sgd", "lamb"))
+    momentum, optimizers = double("momentum", 0.0, 0.99), ("adam", "sgd", "lamb")
+    always = spec_of(momentum, category("optimizer", *optimizers), metrics=THREE)
+    at_times = spec_of(
+        double("rate"),
+        {**momentum, "conditions": {"optimizer": ["sgd"]}},
+        conditionals=[{"name": "optimizer", "values": optimizers}],
+        metrics=THREE,
+    )
 
-    assert promising(on, fast)["momentum"] == (False, True)
-    assert promising(CONDITIONAL, fast)["momentum"] == (False, False)
+    assert promising(always, fast)["momentum"] == (False, True)
+    assert promising(at_times, fast)["momentum"] == (False, False)
 
 
 def test_all_constraints_and_no_numbers_have_no_walls_to_speak_of() -> None:
@@ -199,28 +219,25 @@ def test_all_constraints_and_no_numbers_have_no_walls_to_speak_of() -> None:
     searched = spec_of(*SLOPE, metrics=[met])
 
     assert set(promising(searched, slope).values()) == {(False, False)}
-    chosen = spec_of(category("c", *"uvwxyzabcdefgh"))
-    assert promising(chosen, lambda point: {"gain": ord(str(point["c"])), "loss": 0.0}) == {}
+    chosen = spec_of(category("c", *"uvwxyzabcdefgh"), metrics=THREE)
+    values = {"loss": 0.0, "power": 0.0}
+    assert promising(chosen, lambda point: {"gain": ord(str(point["c"])), **values}) == {}
 
 
 def test_of_many_efficient_observations_some_are_looked_at() -> None:
-    space = Space(spec_of(*SLOPE))
-    points = design.space_filling(space.spec, seed=0, start=0, count=400)
-    front = History(
-        tuple(
-            observe(each, lambda p: {"gain": number(p["x0"]), "loss": number(p["x0"])})
-            for each in points
-        )
-    )
-    data = build_data(space, front)
-    model = fitting.fit_surrogate(
-        space, data, State.initial(0), CPU, np.random.default_rng(0)
-    ).surrogate
+    def rival(point: Mapping[str, Value]) -> Mapping[str, float]:
+        return {"gain": number(point["x0"]), "loss": number(point["x0"]), "power": 0.0}
+
+    space = Space(spec_of(*SLOPE, metrics=THREE))
+    points = inside(space, 400)
+    data = build_data(space, History(tuple(observe(point, rival) for point in points)))
+    rng = np.random.default_rng(0)
+    model = fitting.fit_surrogate(space, data, State.initial(0), CPU, rng).surrogate
 
     counts = count_promising(space, model, data.efficient, data.limits)
 
     assert len(data.efficient) == 400
-    assert counts.max() <= interior.LOOKED_AT / 6
+    assert 0 < counts.max() <= interior.LOOKED_AT / 6
 
 
 def test_what_the_model_finds_promising_counts_as_if_it_had_been_seen() -> None:
@@ -282,29 +299,33 @@ def test_of_many_numbers_one_suggestion_in_three_goes_without_the_belief() -> No
     assert sum(doubts(interior.TRUSTED + 1)) == 10
 
 
-def best_on_walls(p: int, *, observations: int) -> float:
-    """The best sum of two metrics whose good values lie at one end of each of `p` ranges."""
-    spec = spec_of(*[double(f"x{i}") for i in range(p)])
+def best_on_walls(p: int, metrics: list[dict[str, str]], *, observations: int) -> float:
+    """The best sum of metrics whose good values lie at one end of each of `p` ranges."""
+    spec = spec_of(*[double(f"x{i}") for i in range(p)], metrics=metrics)
 
     def on_wall(point: Mapping[str, Value]) -> Mapping[str, float]:
         x = np.array(list(point.values()), dtype=float)
-        return {"gain": 1 - float(x[: p // 2].mean()), "loss": float(x[p // 2 :].mean())}
+        parts = zip(spec.metrics, np.array_split(x, len(metrics)), strict=True)
+        return {metric.key: -metric.sign * float(part.mean()) for metric, part in parts}
 
     state, history = State.initial(0), History(())
     for _ in range(observations):
         suggested = suggest(spec, history, 1, state)
         state, (candidate,) = suggested.state, suggested.candidates
         history = History((*history.observations, observe(candidate.assignments, on_wall)))
-    return max(seen.values["gain"] - seen.values["loss"] for seen in history.observations)
+    return max(
+        sum(metric.sign * seen.values[metric.key] for metric in spec.metrics)
+        for seen in history.observations
+    )
 
 
-@pytest.mark.parametrize(("p", "observations"), [(8, 20), (20, 30)])
+@pytest.mark.parametrize(("p", "metrics", "observations"), [(8, THREE, 18), (20, THREE[:2], 30)])
 def test_good_values_on_many_walls_are_found(
-    p: int, observations: int, monkeypatch: pytest.MonkeyPatch
+    p: int, metrics: list[dict[str, str]], observations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = best_on_walls(p, observations=observations)
+    found = best_on_walls(p, metrics, observations=observations)
     monkeypatch.setattr(interior, "EVERY", 1_000)
     monkeypatch.setattr(interior, "MARGIN", math.inf)  # so that the model speaks for no wall
-    without = best_on_walls(p, observations=observations)
+    without = best_on_walls(p, metrics, observations=observations)
 
     assert found > without + 0.1

@@ -12,8 +12,9 @@ while the model knows next to nothing, and is gone before the search is over.
 It yields where the data speak against it. Of each wall, an end of one range, there are two
 hypotheses: good values keep away from it, and are spread as `b(z)`, which falls towards it; or they
 do not mind it. The belief is the mixture of both, and the observations that are efficient so far
-update their probabilities by Bayes' rule. Where nobody looks there is nothing to observe; so what
-the model is fairly sure to find efficient at a wall counts as if it had been seen there.
+update their probabilities by Bayes' rule. Where nobody looks there is nothing to observe, and with
+three metrics or more much of the front lies at walls: there what the model is fairly sure to find
+efficient at a wall counts as if it had been seen.
 
 Of many numbers it lasts for many observations, and as long as nothing is tried at a wall nothing
 speaks against it. So of more numbers than `TRUSTED` every third suggestion goes without it. What
@@ -50,6 +51,9 @@ MANY = 6
 FLOOR = 0.05
 #: Of more numbers than this one suggestion in so many goes without the belief.
 TRUSTED, EVERY = 12, 3
+#: From so many metrics on the model is asked. With two it speaks mostly for the ends of the front,
+#: which add little.
+ASKED = 3
 #: By so much, in standard deviations of a metric, must be beyond the front what a model is fairly
 #: sure of: what it expects less one standard deviation of its own.
 MARGIN = 0.1
@@ -124,11 +128,11 @@ def count_promising(space: Space, model: SurrogateModel, efficient: Array, limit
         limits: `c`, standardised: a constraint is met at or above.
 
     Returns:
-        `2 x p`, of the walls at 0 and of those at 1.
+        `2 x p`, of the walls at 0 and of those at 1; zeros with fewer metrics than `ASKED`.
     """
     numbers, device = _numbers(space), model.X.device
-    walls = 2 * len(numbers)
-    if not walls or not len(efficient):
+    walls, m = 2 * len(numbers), len(model.thetas) - len(limits)
+    if not walls or not len(efficient) or m < ASKED:
         return np.zeros((2, len(numbers)))
     looked_at = efficient[:: math.ceil(walls * len(efficient) / LOOKED_AT)]
     V = space.to_unit(looked_at)
@@ -140,9 +144,8 @@ def count_promising(space: Space, model: SurrogateModel, efficient: Array, limit
         mean, variance = model.predict(tensor(X, device))
         front = model.mean(tensor(efficient, device)).cpu().numpy()
     low = (mean - variance.sqrt()).cpu().numpy()
-    m = len(low) - len(limits)
     ahead = low[:m, :, None] - front[:m, None]
-    is_beyond = (ahead.max(axis=0, initial=-np.inf) > MARGIN).all(axis=1)
+    is_beyond = (ahead.max(axis=0) > MARGIN).all(axis=1)
     is_met = (low[m:] >= limits[:, None]).all(axis=0) & space.meets_constraints(X)
     # Of a number that is switched off nothing was moved, and so nothing is beyond the front.
     counts: Array = (is_beyond & is_met).reshape(2, len(numbers), -1).sum(axis=2)
