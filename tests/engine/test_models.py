@@ -132,6 +132,26 @@ def test_known_noise_loosens_the_fit_at_its_row() -> None:
     assert loose[1][1, 0] == exact[1][1, 0]
 
 
+def test_predictions_at_observed_rows_are_those_of_any_rows() -> None:
+    X, Y = data(30)
+    known = torch.zeros_like(Y)
+    known[:7, 1] = 0.5
+    plain = fitted(30)
+    model = SurrogateModel(
+        torch.cat([X, X[:3]]),
+        torch.cat([Y, Y[3:6]]),
+        torch.cat([known, known[:3]]),
+        plain.thetas,
+        plain.layout,
+    )
+
+    mean, variance = model.predict_observed()
+
+    expected_mean, expected_variance = model.predict(model.X)
+    torch.testing.assert_close(mean, expected_mean, rtol=0, atol=1e-9)
+    torch.testing.assert_close(variance, expected_variance, rtol=0, atol=1e-9)
+
+
 def test_conditioned_model_passes_through_its_samples() -> None:
     model = fitted()
     base = torch.rand(5, 4, dtype=torch.float64)

@@ -386,8 +386,7 @@ def select_baseline(
         `b x D`, at least one row.
     """
     m = len(references)
-    with torch.no_grad():
-        mean, variance = model.predict(model.X)
+    mean, variance = model.predict_observed()
     hopeful = (mean + variance.sqrt()).T.cpu().numpy()  # n x (m + c)
     expected = mean.T.cpu().numpy()
     lowest = np.append(references.min(1).values.cpu().numpy(), limits.cpu().numpy())

@@ -165,7 +165,7 @@ def calibrations(model: SurrogateModel, Y: Array) -> list[Calibration]:
         model: fitted to `Y`.
         Y: `n x m`, the values that the model was given.
     """
-    mean, variance = model.leave_one_out(tensor(Y, model.X.device))
+    mean, variance = model.leave_one_out()
     errors = Y - mean.T.cpu().numpy()
     inside = np.abs(errors) <= TWO_SIDED * variance.T.sqrt().cpu().numpy()
     spread = ((Y - Y.mean(axis=0)) ** 2).sum(axis=0)

@@ -108,7 +108,7 @@ def fit_map(
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
-        options={"maxiter": MAX_ITERATIONS, "gtol": 1e-2, "ftol": 1e-6},
+        options={"maxiter": MAX_ITERATIONS, "gtol": 1e-2, "ftol": 1e-5},
     )
     return np.asarray(found.x)
 
@@ -174,8 +174,10 @@ class SurrogateModel:
 
     Attributes:
         X: `n x D`.
+        Y: `n x m`, standardised values.
         thetas: `m` hyperparameter vectors.
         layout: which lengthscale each column has.
+        noise: `m x n`, variances, learned and known.
         inverse_lengths: `m x 1 x D`.
         inverse_factor: `m x n x n`, inverse of the Cholesky factor of the noisy covariance.
         alpha: `m x n x 1`, covariance inverse times centred values.
@@ -186,10 +188,11 @@ class SurrogateModel:
         n, m = Y.shape
         theta = torch.as_tensor(np.stack(thetas), dtype=X.dtype, device=X.device)  # m x (G + 1)
         groups = torch.as_tensor(layout.groups, device=X.device)
-        self.X, self.thetas, self.layout = X, list(thetas), layout
+        self.X, self.Y, self.thetas, self.layout = X, Y, list(thetas), layout
         self.inverse_lengths = torch.exp(-theta[:, None, groups])  # m x 1 x D
         K = self.correlation(X, X)  # m x n x n
-        K.diagonal(dim1=-2, dim2=-1).add_(torch.exp(theta[:, -1:]) + Yvar.T)
+        self.noise = torch.exp(theta[:, -1:]) + Yvar.T
+        K.diagonal(dim1=-2, dim2=-1).add_(self.noise)
         eye = torch.eye(n, dtype=X.dtype, device=X.device).expand(m, n, n)
         factor = torch.linalg.cholesky(K)
         self.inverse_factor = torch.linalg.solve_triangular(factor, eye, upper=False)
@@ -210,24 +213,35 @@ class SurrogateModel:
         mean = (k @ self.alpha)[..., 0] + self.constant
         return mean, (1.0 - (V * V).sum(-1)).clamp_min(1e-10)
 
+    def predict_observed(self) -> tuple[Tensor, Tensor]:
+        """What `predict` gives at the rows of `X`, of what the fit left: `n` times cheaper.
+
+        There the covariances are `C - N`, with `C` of the values and `N` their noise, and
+        `(C - N) C^-1 = I - N C^-1`.
+        """
+        variance = self.noise - self.noise**2 * self._precision()
+        return self.Y.T - self.noise * self.alpha[..., 0], variance.clamp_min(1e-10)
+
     def mean(self, Z: Tensor) -> Tensor:
         """The mean alone, `m x N`, at the rows of `Z`: linear, not quadratic, in `n`."""
         mean: Tensor = (self.correlation(Z, self.X) @ self.alpha)[..., 0] + self.constant
         return mean
 
-    def leave_one_out(self, Y: Tensor) -> tuple[Tensor, Tensor]:
+    def leave_one_out(self) -> tuple[Tensor, Tensor]:
         """Each value predicted from the others, noise included [Rasmussen2006, 5.10 to 5.12].
 
         The hyperparameters and the constant stay as they were fitted to all of them.
 
-        Args:
-            Y: `n x m`, the values that the model was given.
-
         Returns:
             Mean and variance, each `m x n`.
         """
-        precision = (self.inverse_factor**2).sum(-2)  # m x n, diagonal of the inverse covariance
-        return Y.T - self.alpha[..., 0] / precision, 1 / precision
+        precision = self._precision()
+        return self.Y.T - self.alpha[..., 0] / precision, 1 / precision
+
+    def _precision(self) -> Tensor:
+        """`m x n`, diagonals of the inverse covariances, noise included."""
+        precision: Tensor = (self.inverse_factor**2).sum(-2)
+        return precision
 
 
 class ConditionedModel:
@@ -314,8 +328,9 @@ class ConditionedModel:
 def _matern_and_slope(squared: Tensor) -> tuple[Tensor, Tensor]:
     """The correlation, and g with dk / d log l_i = g (difference in column i / l_i)^2."""
     r = torch.sqrt(5.0 * squared)
-    decay = (1 + r) * torch.exp(-r)
-    return decay + (5.0 / 3.0) * squared * torch.exp(-r), (5.0 / 3.0) * decay
+    fall = torch.exp(-r)
+    decay = (1 + r).mul_(fall)
+    return fall.mul_(squared).mul_(5.0 / 3.0).add_(decay), decay.mul_(5.0 / 3.0)
 
 
 def _negative_log_prior(theta: Array, layout: Layout, prior: Prior) -> tuple[float, Array]:

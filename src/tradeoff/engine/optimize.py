@@ -34,6 +34,8 @@ Function = Callable[[Tensor], Tensor]
 #: Pool: spread points and perturbations of good ones. Half of it lost, twice of it gained nothing.
 SPREAD, NEIGHBOURS, SURVIVORS = 512, 512, 64
 CHILDREN, PARENTS = 128, 8
+#: So many of the pool are screened at once on a CPU: what is computed on the way fits its caches.
+AT_ONCE = 256
 #: Sizes of a perturbation, in widths of the range, and how many dimensions it moves on average.
 POOL_STEPS, CHILD_STEPS, MOVED = (0.25, 0.1, 0.03), (0.15, 0.06, 0.02), 4.0
 #: Starts of the climb, on one core and on a GPU, and how far apart they must be.
@@ -311,8 +313,10 @@ def _screen(
 ) -> tuple[Array, Array]:
     """The best of the pool and of one generation of their children, with exact utilities."""
     score = _scorer(utility, device)
+    rows = len(pool) if device.type == "cuda" else AT_ONCE
     with torch.no_grad():
-        rough = utility(tensor(pool, device), screen=True).cpu().numpy()
+        parts = [utility(part, screen=True) for part in torch.split(tensor(pool, device), rows)]
+        rough = torch.cat(parts).cpu().numpy()
     X = pool[np.argsort(-np.nan_to_num(rough, nan=-np.inf), kind="stable")[:SURVIVORS]]
     values = score(X)
     parents = X[np.argsort(-values, kind="stable")[:PARENTS]]

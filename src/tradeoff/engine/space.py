@@ -145,9 +145,9 @@ class Space:
             `n x width`.
         """
         X = np.full((len(points), self.width), INACTIVE)
-        for row, point in zip(X, points, strict=True):
-            for dimension in self.dimensions:
-                row[dimension.columns] = _encode_value(dimension, self._value(dimension, point))
+        for dimension in self.dimensions:
+            values = [self._value(dimension, point) for point in points]
+            X[:, dimension.columns] = _encode_values(dimension, values)
         return X
 
     def decode(self, X: Array) -> list[dict[str, Value]]:
@@ -383,28 +383,34 @@ def _task_position(dimension: Dimension, probability: Array) -> Array:
     return np.asarray((np.minimum(level, dimension.size - 1) + 0.5) / dimension.size)
 
 
-def _encode_value(dimension: Dimension, value: Value | None) -> float | Array:
+def _encode_values(dimension: Dimension, values: Sequence[Value | None]) -> Array:
+    """`n x width`: the columns of one dimension."""
+    encoded = np.full((len(values), dimension.width), INACTIVE)
     if dimension.kind == "choice":
-        marks = np.zeros(dimension.width)
-        if value is not None and value in (dimension.values or ()):
-            marks[(dimension.values or ()).index(value)] = CHOSEN
-        return marks
-    if value is None:
-        return INACTIVE
-    return min(max(_position(dimension, float(value)), -FARTHEST), 1 + FARTHEST)
+        places = {value: place for place, value in enumerate(dimension.values or ())}
+        encoded[:] = 0.0
+        for marks, value in zip(encoded, values, strict=True):
+            if value is not None and value in places:
+                marks[places[value]] = CHOSEN
+        return encoded
+    given = np.array([value is not None for value in values], dtype=bool)
+    numbers = np.array([value for value in values if value is not None], dtype=float)
+    positions = np.clip(_positions(dimension, numbers), -FARTHEST, 1 + FARTHEST)
+    encoded[given] = positions[:, None]
+    return encoded
 
 
-def _position(dimension: Dimension, value: float) -> float:
-    """Coordinate of a number; beyond [0, 1] when it lies outside the bounds."""
+def _positions(dimension: Dimension, numbers: Array) -> Array:
+    """Coordinates of numbers; beyond [0, 1] where one lies outside the bounds."""
     if dimension.kind == "real":
-        scaled = math.log(max(value, 1e-308)) if dimension.is_log else value
-        return (scaled - dimension.low) / (dimension.high - dimension.low)
+        scaled = np.log(np.maximum(numbers, 1e-308)) if dimension.is_log else numbers
+        return np.asarray((scaled - dimension.low) / (dimension.high - dimension.low))
     if dimension.values is not None:
         # A level that was removed from the grid since lies between its neighbours.
-        k = float(np.interp(value, np.array(dimension.values, dtype=float), range(dimension.size)))
+        k = np.interp(numbers, np.array(dimension.values, dtype=float), range(dimension.size))
     else:
-        k = value - dimension.low
-    return (k + 0.5) / dimension.size
+        k = numbers - dimension.low
+    return np.asarray((k + 0.5) / dimension.size)
 
 
 def decode_value(dimension: Dimension, v: float) -> Value:
