@@ -153,7 +153,7 @@ def test_calibration_tells_a_good_model_from_a_useless_one(noise: float, explain
     Y = signal + noise * rng.normal(size=(60, 1))
     Y = (Y - Y.mean()) / Y.std()
 
-    (trust,) = importance.calibrations(fit(space, X, Y), Y)
+    (trust,) = importance.calibrations(fit(space, X, Y))
 
     assert trust.observations == 60
     assert trust.coverage >= 0.85
@@ -171,7 +171,7 @@ def test_of_a_constant_metric_there_is_nothing_to_explain() -> None:
     space = Space(constant_spec())
     X = np.linspace(0, 1, 8)[:, None]
 
-    (trust,) = importance.calibrations(fit(space, X, np.zeros((8, 1))), np.zeros((8, 1)))
+    (trust,) = importance.calibrations(fit(space, X, np.zeros((8, 1))))
 
     assert trust.explained == 1
     assert trust.coverage == 1

@@ -39,14 +39,12 @@ class Fitted:
     Attributes:
         layout: which lengthscale each column has.
         surrogate: of the metrics.
-        Y: `k x (m + c)`, the values that the surrogate was given.
         metrics: what to remember of the metrics for the next call, by key.
         success: of where observations succeed; `None` when none failed.
     """
 
     layout: Layout
     surrogate: SurrogateModel
-    Y: Array
     metrics: Mapping[str, WarmStart]
     success: SuccessModel | None = None
 
@@ -97,7 +95,7 @@ def fit_surrogate(
         metrics[metric.key] = warm
         thetas.append(np.array(warm.theta))
     surrogate = SurrogateModel(X, Y, Yvar, thetas, layout)
-    return Fitted(layout, surrogate, data.Y[kept], metrics)
+    return Fitted(layout, surrogate, metrics)
 
 
 def fit_success(data: Data, layout: Layout, state: State, device: torch.device) -> SuccessModel:

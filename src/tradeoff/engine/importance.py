@@ -86,7 +86,7 @@ def _analyse(
     rng = np.random.default_rng(state.seed)
     fitted = fitting.fit_surrogate(space, data, state, torch.device("cpu"), rng)
     shares = of_metrics(space, fitted.surrogate, seed=state.seed)[0]
-    (calibration,) = calibrations(fitted.surrogate, fitted.Y)
+    (calibration,) = calibrations(fitted.surrogate)
     return _by_name(space, shares), calibration
 
 
@@ -158,13 +158,9 @@ def of_failure(space: Space, model: SuccessModel, *, seed: int) -> Array:
     return np.asarray(importances(space, predict, seed=seed)[0])
 
 
-def calibrations(model: SurrogateModel, Y: Array) -> list[Calibration]:
-    """How well each metric's model predicts what it was not shown.
-
-    Args:
-        model: fitted to `Y`.
-        Y: `n x m`, the values that the model was given.
-    """
+def calibrations(model: SurrogateModel) -> list[Calibration]:
+    """How well each metric's model predicts what it was not shown."""
+    Y = model.Y.cpu().numpy()
     mean, variance = model.leave_one_out()
     errors = Y - mean.T.cpu().numpy()
     inside = np.abs(errors) <= TWO_SIDED * variance.T.sqrt().cpu().numpy()
