@@ -158,15 +158,20 @@ def negative_log_posterior(
 
 def squared_distance(A: Tensor, B: Tensor) -> Tensor:
     """`... x N x n` squared distances of rows, by one matrix product."""
-    squares = (A * A).sum(-1)[..., :, None] + (B * B).sum(-1)[..., None, :]
+    squared = (A @ B.transpose(-1, -2)).mul_(-2.0)
+    squared = squared.add_((A * A).sum(-1)[..., :, None]).add_((B * B).sum(-1)[..., None, :])
     # A tiny floor instead of zero keeps the gradient of the root finite.
-    return (squares - 2 * A @ B.transpose(-1, -2)).clamp_min(1e-20)
+    return squared.clamp_min_(1e-20)
 
 
 def matern(squared: Tensor) -> Tensor:
     """Matérn-5/2 correlation of squared distances in lengthscales."""
     r = torch.sqrt(5.0 * squared)
-    return (1 + r + (5.0 / 3.0) * squared) * torch.exp(-r)
+    fall = torch.exp(-r)
+    if squared.requires_grad:
+        return (1 + r + (5.0 / 3.0) * squared) * fall
+    # Of whole pools, mostly: new memory for each step costs as much as the steps.
+    return r.add_(1.0).add_(squared, alpha=5.0 / 3.0).mul_(fall)
 
 
 class SurrogateModel:
