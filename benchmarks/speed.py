@@ -19,7 +19,6 @@ observations, and the baseline only at 480.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import tempfile
@@ -111,10 +110,11 @@ def cpu_seconds(act: Callable[[], object], repeats: int) -> float:
     return float(np.median(taken))
 
 
-def ours(problem: problems.Problem, count: int, repeats: int) -> dict[str, float]:
+def ours(
+    problem: problems.Problem, history: History, warm: State, repeats: int
+) -> dict[str, float]:
     """CPU seconds of our suggestion in several situations."""
-    history = history_of(problem, count)
-    space, warm = Space(problem.spec), _state_before(problem, history)
+    space, count = Space(problem.spec), len(history.observations)
     data = build_data(space, history)
 
     def fit() -> None:
@@ -170,6 +170,20 @@ def stock_suggestion(problem: problems.Problem, history: History) -> None:
     optimize_acqf(acquisition, bounds, q=1, num_restarts=20, raw_samples=512, options=options)
 
 
+def beside_stock(problem: problems.Problem, history: History, warm: State) -> dict[str, float]:
+    """CPU seconds of the stock loop, and by those of ours directly before and after it.
+
+    A machine's speed changes within the minute that the stock loop takes.
+    """
+
+    def own() -> float:
+        return cpu_seconds(lambda: suggest(problem.spec, history, 1, warm), TURNS)
+
+    before = own()
+    stock = cpu_seconds(lambda: stock_suggestion(problem, history), 1)
+    return {"stock": stock, "ratio": 2 * stock / (before + own())}
+
+
 def main() -> None:
     """Measure, print one JSON line per number of metrics and observations, and the ratio."""
     parser = argparse.ArgumentParser(
@@ -187,17 +201,12 @@ def main() -> None:
         stock_suggestion(problem, history_of(problem, 10))  # compiles; not counted
         suggest(problem.spec, history_of(problem, 20), 1, State.initial(0))
         for count in QUICK_SIZES if quick else SIZES:
-            figures = ours(problem, count, repeats=3 if quick or count > PROMISED else 5)
+            history = history_of(problem, count)
+            warm = _state_before(problem, history)
+            repeats = 3 if quick or count > PROMISED else 5
+            figures = ours(problem, history, warm, repeats)
             if count == PROMISED or (count < PROMISED and not quick):
-                history = history_of(problem, count)
-                warm = _state_before(problem, history)
-                own = functools.partial(suggest, problem.spec, history, 1, warm)
-                stock = functools.partial(stock_suggestion, problem, history)
-                # A machine's speed changes within the minute that it takes: ours on both sides.
-                around = [cpu_seconds(own, TURNS)]
-                figures["stock"] = cpu_seconds(stock, 1)
-                around.append(cpu_seconds(own, TURNS))
-                figures["ratio"] = figures["stock"] / float(np.mean(around))
+                figures |= beside_stock(problem, history, warm)
             line = {key: round(value, 3) for key, value in figures.items()}
             print(json.dumps({"metrics": metrics, "observations": count, **line}), flush=True)
             if metrics == 2 and count == PROMISED:

@@ -168,7 +168,7 @@ def matern(squared: Tensor) -> Tensor:
     """Matérn-5/2 correlation of squared distances in lengthscales."""
     r = torch.sqrt(5.0 * squared)
     fall = torch.exp(-r)
-    if squared.requires_grad:
+    if squared.requires_grad:  # the gradient needs `r` as it is
         return (1 + r + (5.0 / 3.0) * squared) * fall
     # Of whole pools, mostly: new memory for each step costs as much as the steps.
     return r.add_(1.0).add_(squared, alpha=5.0 / 3.0).mul_(fall)

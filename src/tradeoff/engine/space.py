@@ -385,19 +385,18 @@ def _task_position(dimension: Dimension, probability: Array) -> Array:
 
 def _encode_values(dimension: Dimension, values: Sequence[Value | None]) -> Array:
     """`n x width`: the columns of one dimension."""
-    encoded = np.full((len(values), dimension.width), INACTIVE)
     if dimension.kind == "choice":
-        places = {value: place for place, value in enumerate(dimension.values or ())}
-        encoded[:] = 0.0
-        for marks, value in zip(encoded, values, strict=True):
-            if value is not None and value in places:
-                marks[places[value]] = CHOSEN
-        return encoded
-    given = np.array([value is not None for value in values], dtype=bool)
-    numbers = np.array([value for value in values if value is not None], dtype=float)
-    positions = np.clip(_positions(dimension, numbers), -FARTHEST, 1 + FARTHEST)
-    encoded[given] = positions[:, None]
-    return encoded
+        marks = np.zeros((len(values), dimension.width))
+        choices = list(dimension.values or ())
+        for row, value in enumerate(values):
+            if value is not None and value in choices:
+                marks[row, choices.index(value)] = CHOSEN
+        return marks
+    column = np.full((len(values), 1), INACTIVE)
+    given = [row for row, value in enumerate(values) if value is not None]
+    numbers = np.array([values[row] for row in given], dtype=float)
+    column[given, 0] = np.clip(_positions(dimension, numbers), -FARTHEST, 1 + FARTHEST)
+    return column
 
 
 def _positions(dimension: Dimension, numbers: Array) -> Array:

@@ -401,7 +401,7 @@ def _incumbents(space: Space, data: Data, model: SurrogateModel) -> Array:
         rows = rows.clone()
         rows[:, -1] = space.full_task
     with torch.no_grad():
-        expected = model.predict(rows)[0].T.cpu().numpy()
+        expected = model.mean(rows).T.cpu().numpy()
     X, m = rows.cpu().numpy(), data.objectives
     permitted = (expected[:, m:] >= data.limits).all(axis=1)
     candidates = np.flatnonzero(permitted) if permitted.any() else np.arange(len(X))
