@@ -18,11 +18,17 @@ DRAW = PUBLISH = "insert into suggestions"
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_api_killed_around_its_commits(stack: Stack) -> None:
-    """Before the commit nothing has happened; after it the retry gets the answer that was lost."""
+    """Before the commit nothing has happened; after it the retry gets the answer that was lost.
+
+    So many of one token commit together: what is lost or answered again is several at a time.
+    """
     api = stack.add_api()
     stack.watch()
-    experiment = stack.create_experiment(api.url, type="random")
-    loops = [load.Loop(api.url, stack.account.token, experiment, seed=seed) for seed in range(2)]
+    experiments = [stack.create_experiment(api.url, type="random") for _ in range(2)]
+    loops = [
+        load.Loop(api.url, stack.account.token, experiment, seed=seed)
+        for seed, experiment in enumerate(experiments * 6)
+    ]
     for loop in loops:
         loop.start()
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -96,6 +97,66 @@ def test_a_savepoint_takes_back_what_was_posted_in_it(noted: Database) -> None:
     assert numbers(noted) == [1, 3]
 
 
+def test_what_acts_that_share_a_transaction_post_last_goes_with_the_commit_and_once(
+    noted: Database,
+) -> None:
+    with noted.transaction(shared=True) as session:
+        NOTE.post_last(session, number=1)
+        NOTE.post_last(session, number=2)
+        NOTE.post_last(session, number=1)
+        NOTE.post(session, number=3)
+
+        assert list(session.scalars(NUMBERS)) == [3]
+
+    assert numbers(noted) == [1, 2, 3]
+
+
+def test_what_is_posted_last_is_undone_with_its_transaction_or_its_savepoint(
+    noted: Database,
+) -> None:
+    with pytest.raises(ZeroDivisionError), noted.transaction(shared=True) as session:  # noqa: PT012  # the end of the block is what raises
+        NOTE.post_last(session, number=1)
+        raise ZeroDivisionError
+    with noted.transaction(shared=True) as session:
+        assert trips(session)
+        with session.begin_nested() as attempt:
+            NOTE.post_last(session, number=2)
+            attempt.rollback()
+        NOTE.post_last(session, number=3)
+
+    assert numbers(noted) == [3]
+
+
+def test_a_shared_transaction_waits_shortly_for_rows_and_the_next_one_as_ever(
+    noted: Database,
+) -> None:
+    limit = text("show lock_timeout")
+    usual = {session.scalar(limit) for session in transactions(noted, shared=False)}
+    shared = {session.scalar(limit) for session in transactions(noted, shared=True)}
+
+    assert (usual, shared) == ({"4s"}, {"250ms"})
+    assert {session.scalar(limit) for session in transactions(noted, shared=False)} == usual
+
+
+def transactions(database: Database, *, shared: bool) -> Iterator[Session]:
+    """Three of them, one after the other."""
+    for _ in range(3):
+        with database.transaction(shared=shared) as session:
+            yield session
+
+
+def test_what_is_to_be_done_afterwards_is_done_when_it_is_committed(noted: Database) -> None:
+    done: list[int] = []
+    with pytest.raises(ZeroDivisionError), noted.transaction() as session:  # noqa: PT012  # the end of the block is what raises
+        session.afterwards(lambda: done.append(1))
+        raise ZeroDivisionError
+    with noted.transaction() as session:
+        session.afterwards(lambda: done.append(2))
+        assert done == []
+
+    assert done == [2]
+
+
 def test_the_driver_and_sqlalchemy_share_one_transaction(noted: Database) -> None:
     """Whoever comes first: what one did the other sees, and both are undone or kept."""
     for driver_first in (True, False):
@@ -127,12 +188,12 @@ def test_what_was_changed_is_written_though_only_the_driver_was_asked(
 ) -> None:
     experiment_id = make_experiment(shared_database, shared_account)
     with shared_database.transaction() as session:
-        known = accounts.find_token(
-            session, hash_secret(shared_account.token), experiment_id=experiment_id
-        )
+        asked = [accounts.Asked(experiment_id=experiment_id)]
+        known = accounts.find_token(session, hash_secret(shared_account.token), asked)
         assert known is not None
-        assert known.experiment is not None
-        known.experiment.name = "another"
+        experiment = known.along[0].experiment
+        assert experiment is not None
+        experiment.name = "another"
 
     with shared_database.transaction() as session:
         assert experiments.get(session, experiment_id).name == "another"

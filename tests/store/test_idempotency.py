@@ -28,9 +28,10 @@ def count(session: Session) -> int:
 
 
 def find(session: Session, token_id: int, key: str) -> idempotency.Kept | None:
-    found = accounts.find_token(session, session.get_one(Token, token_id).hash, key)
+    asked = [accounts.Asked(key)]
+    found = accounts.find_token(session, session.get_one(Token, token_id).hash, asked)
     assert found is not None
-    return found.kept
+    return found.along[0].kept
 
 
 def keep(session: Session, token_id: int, key: str, body: bytes = b"") -> None:

@@ -139,6 +139,20 @@ def test_waiting_too_long_to_enqueue_is_a_conflict(shared_database: Database) ->
             pool.submit(ask).result()
 
 
+def test_nobody_waits_for_what_an_act_of_several_enqueues(shared_database: Database) -> None:
+    """It may wait for their rows: one of the next acts would, with this one enqueued."""
+    with shared_database.transaction(shared=True) as session:
+        queue.defer_refresh(session, 1, client_id=1)
+        queue.defer_refresh(session, 2, client_id=1)
+        session.execute(text("select 1"))
+        with shared_database.transaction() as other:
+            other.execute(text("set local lock_timeout = '50ms'"))
+            queue.defer_refresh(other, 1, client_id=1)
+
+    with shared_database.transaction() as session:
+        assert [row.queueing_lock for row in jobs(session)] == ["refresh-1", "refresh-2"]
+
+
 def serve(session: Session, worker: int) -> int:
     """Let a worker do the next job from begin to end; gives whose it was."""
     job = start(session, worker)

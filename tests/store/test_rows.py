@@ -308,8 +308,7 @@ def test_clients_and_tokens(session: Session) -> None:
         client_deleted=False,
         client_is_full=False,
         requests_per_second=None,
-        kept=None,
-        experiment=None,
+        along=[accounts.Along(kept=None, experiment=None)],
     )
     assert accounts.find_token(session, b"y" * 32) is None
     assert accounts.list_tokens(session, client.id) == [token]

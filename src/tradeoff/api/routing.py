@@ -72,6 +72,7 @@ class Route:
         classical_only: not on an experiment that is made of training runs.
         described: it is in the description for machines.
         moves: the answer may be that the thing is at another address.
+        shared: it is short and often asked for, and several of one caller share a transaction.
         placeholders: the rows that the path names, in its order.
         body_model: of the request's body; `None` when it takes none.
         query_model: of the query string.
@@ -89,6 +90,7 @@ class Route:
     production_only: bool = False
     classical_only: bool = False
     moves: bool = False
+    shared: bool = False
     described: bool = True
     placeholders: tuple[str, ...] = field(init=False)
     arguments: frozenset[str] = field(init=False)

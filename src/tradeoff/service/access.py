@@ -11,6 +11,7 @@ import hmac
 import secrets
 import string
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tradeoff.errors import BadInput, NotAllowed, NotAuthenticated, NotFound
@@ -108,13 +109,21 @@ def recognise(
         NotAuthenticated: without a token.
         NotAllowed: when it is unknown, revoked or expired.
     """
+    return recognise_all(session, secret, [accounts.Asked(key, experiment_id)])[0]
+
+
+def recognise_all(
+    session: Session, secret: str | None, asked: Sequence[accounts.Asked]
+) -> list[Caller]:
+    """As `recognise`, for several requests with the same token, in their order."""
     if not secret:
         raise NotAuthenticated
     digest = hash_secret(secret)
-    token = accounts.find_token(session, digest, key, experiment_id)
+    token = accounts.find_token(session, digest, asked)
     if token is None or not hmac.compare_digest(token.hash, digest):
         raise NotAllowed("This API token is not known.", token_status="revoked")
-    return Caller(principal_of(token), token.kept, token.experiment)
+    principal = principal_of(token)
+    return [Caller(principal, each.kept, each.experiment) for each in token.along]
 
 
 def principal_of(token: accounts.Known) -> Principal:

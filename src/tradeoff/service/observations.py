@@ -268,7 +268,7 @@ def _keep(
     kept = reports.keep(session, experiment, rows, most=MAX_OBSERVATIONS)
     if kept is None:
         return None
-    _measure(rows)
+    _measure(session, rows)
     unlucky = {row["suggestion_id"] for row in rows if row["transient"]}
     _serve_again(session, experiment, unlucky.intersection(kept.closed))
     if any(not row["transient"] for row in rows):
@@ -276,10 +276,11 @@ def _keep(
     return kept.observations
 
 
-def _measure(rows: Sequence[Mapping[str, Any]]) -> None:
+def _measure(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     failed = sum(row["failed"] for row in rows)
     transient = sum(row["transient"] for row in rows)
-    measures.note_observations(len(rows) - failed, failed - transient, transient)
+    counts = len(rows) - failed, failed - transient, transient
+    session.afterwards(lambda: measures.note_observations(*counts))
 
 
 def _serve_again(

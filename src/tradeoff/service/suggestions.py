@@ -158,7 +158,7 @@ def serve(
     _require_going(experiment)
     served = _take(session, experiment, asker, accept_stale=accept_stale)
     if served is not None:
-        _measure(experiment, served)
+        _measure(session, experiment, served)
     return served
 
 
@@ -171,12 +171,13 @@ def _require_going(experiment: tables.Experiment) -> None:
         )
 
 
-def _measure(experiment: tables.Experiment, served: tables.Suggestion) -> None:
+def _measure(session: Session, experiment: tables.Experiment, served: tables.Suggestion) -> None:
     """Tell how old it is what is handed out."""
     assert served.opened is not None, "it was just handed out"
     age = (served.opened - served.computed).total_seconds()
     behind = experiment.observation_count - served.observations_seen
-    measures.note_suggestion(served.source, age_seconds=age, behind=behind)
+    source = served.source
+    session.afterwards(lambda: measures.note_suggestion(source, age_seconds=age, behind=behind))
 
 
 def _take(

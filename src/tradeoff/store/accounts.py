@@ -114,6 +114,32 @@ def insert_token(
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request wants to know along with its token.
+
+    Attributes:
+        key: of the request: what it was answered before.
+        experiment_id: an experiment, whether or not the token may reach it.
+    """
+
+    key: str | None = None
+    experiment_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """What is known of a request; see `Asked`.
+
+    Attributes:
+        kept: what it was answered before.
+        experiment: the one that was asked for, if there is one.
+    """
+
+    kept: Kept | None
+    experiment: Experiment | None
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """A token that exists, and what is known of its holder; it may be of no more use.
 
@@ -131,8 +157,7 @@ class Known:
         client_deleted: its client is no more.
         client_is_full: its client has as many observations as it may.
         requests_per_second: that its client may ask at most, if it has a rate of its own.
-        kept: what a request of its was answered; see `find_token`.
-        experiment: that was asked for along with it.
+        along: what was asked along with it.
     """
 
     token_id: int
@@ -148,8 +173,7 @@ class Known:
     client_deleted: bool
     client_is_full: bool
     requests_per_second: float | None
-    kept: Kept | None
-    experiment: Experiment | None
+    along: Sequence[Along] = ()
 
 
 #: Of an experiment what asking and reporting look at: a column costs as much as a look at one.
@@ -179,18 +203,28 @@ _KNOWN = """
     coalesce(tokens.expires <= now(), false), clients.deleted,
     clients.is_full, cast(clients.quotas ->> 'requests_per_second' as double precision)
 """
-# Every request asks this. ix_tokens_unique_hash, pk_clients, pk_idempotency_keys, pk_experiments
+# Every request asks this. ix_tokens_unique_hash, pk_clients, pk_idempotency_keys, pk_experiments:
+# a look for each request; a join would be planned to read small tables whole, and they grow.
 _FIND_TOKEN = Query(
     f"""
     select {_EXPERIMENT.select("experiments")}, {_KNOWN},
            keys.request_hash, keys.status, keys.answer
     from tokens
     join clients on clients.id = tokens.client_id
-    left join idempotency_keys keys on keys.token_id = tokens.id and keys.key = %(key)s
-    left join experiments on experiments.id = %(experiment_id)s
+    cross join unnest(%(keys)s, %(experiment_ids)s)
+        with ordinality as asked(key, experiment_id, position)
+    left join lateral (
+        select request_hash, status, answer from idempotency_keys
+        where token_id = tokens.id and key = asked.key
+        limit 1
+    ) keys on true
+    left join lateral (
+        select * from experiments where id = asked.experiment_id limit 1
+    ) experiments on true
     where tokens.hash = %(hash)s
+    order by asked.position
     """,
-    {"hash": "bytea", "key": "text", "experiment_id": "bigint"},
+    {"hash": "bytea", "keys": "text[]", "experiment_ids": "bigint[]"},
 )
 # Every page asks this. pk_browser_sessions
 _FIND_SIGNED_IN = Query(
@@ -215,26 +249,31 @@ def later(session: Session, seconds: int) -> datetime.datetime:
     return now(session) + datetime.timedelta(seconds=seconds)
 
 
-def find_token(
-    session: Session, hash: bytes, key: str | None = None, experiment_id: int | None = None
-) -> Known | None:
+def find_token(session: Session, hash: bytes, asked: Sequence[Asked] = (Asked(),)) -> Known | None:
     """The token with this hash.
 
     Args:
         session: to ask with.
         hash: SHA-256 of a secret.
-        key: of a request; what it was answered before comes along.
-        experiment_id: of an experiment that comes along, whether or not the token may reach it.
+        asked: what its requests want to know along with it, in their order.
     """
-    rows = _FIND_TOKEN.run(session, hash=hash, key=key, experiment_id=experiment_id)
+    ids: list[int | None] = []
+    for each in asked:  # an experiment is long, and comes once
+        ids.append(None if each.experiment_id in ids else each.experiment_id)
+    rows = _FIND_TOKEN.run(
+        session, hash=hash, keys=[each.key for each in asked], experiment_ids=ids
+    )
     if not rows:
         return None
-    (row,) = rows
-    experiment, row = row[: len(_EXPERIMENT)], row[len(_EXPERIMENT) :]
-    *known, request_hash, status, answer = row
-    kept = None if status is None else Kept(bytes(request_hash), status, bytes(answer))
-    along = None if experiment[0] is None else _EXPERIMENT.load(session, experiment)
-    return _known(known, kept=kept, experiment=along)
+    experiments: dict[int, Experiment] = {}
+    along = []
+    for each, row in zip(asked, rows, strict=True):
+        request_hash, status, answer = row[-3:]
+        if row[0] is not None:
+            experiments[row[0]] = _EXPERIMENT.load(session, row[: len(_EXPERIMENT)])
+        kept = None if status is None else Kept(bytes(request_hash), status, bytes(answer))
+        along.append(Along(kept, experiments.get(each.experiment_id or 0)))
+    return _known(rows[0][len(_EXPERIMENT) : -3], along)
 
 
 def find_signed_in(session: Session, hash: bytes) -> Known | None:
@@ -243,13 +282,11 @@ def find_signed_in(session: Session, hash: bytes) -> Known | None:
     return _known(rows[0]) if rows else None
 
 
-def _known(
-    row: Sequence[Any], *, kept: Kept | None = None, experiment: Experiment | None = None
-) -> Known:
+def _known(row: Sequence[Any], along: Sequence[Along] = ()) -> Known:
     """What the columns of `_KNOWN` tell."""
     columns = list(row)
     columns[3] = bytes(columns[3])
-    return Known(*columns, kept=kept, experiment=experiment)  # type: ignore[misc]  # rows have no types
+    return Known(*columns, along=along)  # type: ignore[misc]  # rows have no types
 
 
 def get_token(session: Session, token_id: int) -> Token:

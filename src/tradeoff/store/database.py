@@ -78,8 +78,12 @@ class Database:
         self.info: dict[str, Any] = {}
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, *, shared: bool = False) -> Iterator[Session]:
         """A session that commits at the end, and rolls back when anything is raised.
+
+        Args:
+            shared: several acts share it: none of them waits long for a row, and what others wait
+                for comes last.
 
         Raises:
             Unavailable: when the database is away, overloaded or full.
@@ -87,7 +91,7 @@ class Database:
             Twin: when another one took effect under its key; see `idempotency`.
         """
         try:
-            with Session(self.engine, self.info) as session:
+            with Session(self.engine, self.info, shared=shared) as session:
                 yield session
                 session.commit()
         except exc.TimeoutError as error:

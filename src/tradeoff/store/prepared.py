@@ -96,6 +96,17 @@ class Query:
         cursor = self._prepared(session, parameters)
         cursor.connection.post(cursor.mogrify(self._call, self._adapted(parameters)))
 
+    def post_last(self, session: Session, **parameters: Any) -> None:
+        """As `post`; where several acts share a transaction with the commit, once for all of them.
+
+        Within a savepoint, which may take it back, it is posted as any other.
+        """
+        if not session.shared or session.in_nested_transaction():
+            self.post(session, **parameters)
+            return
+        cursor = self._prepared(session, parameters)
+        cursor.connection.post_last(cursor.mogrify(self._call, self._adapted(parameters)))
+
     def _prepared(self, session: Session, parameters: dict[str, Any]) -> Any:
         """A cursor of a connection that knows the plan."""
         session.flush()  # as SQLAlchemy does before it asks

@@ -66,7 +66,8 @@ def defer_refresh(session: Session, experiment_id: int, *, client_id: int) -> No
     rely on the one that waits: it reads the experiment after this transaction. It goes along with
     the transaction's next statement or the commit, and is the last that can wait for another
     transaction: until the commit, everybody else who enqueues the same refresh waits for this one,
-    and would do so for ever if this one then waited for a row of theirs.
+    and would do so for ever if this one then waited for a row of theirs. Where several acts share a
+    transaction it therefore goes along with their commit.
 
     Args:
         session: to work with.
@@ -85,7 +86,7 @@ def defer_analysis(session: Session, experiment_id: int, *, client_id: int) -> N
 
 
 def _defer(session: Session, task: str, lock: str, experiment_id: int, client_id: int) -> None:
-    DEFER.post(
+    DEFER.post_last(
         session,
         task=task,
         queueing_lock=f"{task}-{experiment_id}",

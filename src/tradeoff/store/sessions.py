@@ -7,12 +7,16 @@ than the driver and its statements.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, orm
 
 from tradeoff.store import driver
+
+#: How long an act that shares its transaction waits for a row that somebody else holds: the other
+#: acts wait with it.
+SHARED_LOCK_SECONDS = 0.25
 
 
 class Session(orm.Session):
@@ -21,12 +25,15 @@ class Session(orm.Session):
     Args:
         engine: whose pool lends the connection, at the first statement.
         info: what the session knows from its beginning.
+        shared: several acts share the transaction, and wait for one another in it.
     """
 
-    def __init__(self, engine: Engine, info: Mapping[str, Any]) -> None:
+    def __init__(self, engine: Engine, info: Mapping[str, Any], *, shared: bool = False) -> None:
         super().__init__(expire_on_commit=False, info=dict(info))
         self._engine = engine
+        self.shared = shared
         self._lent: PoolProxiedConnection | None = None
+        self._afterwards: list[Callable[[], None]] = []
         #: SQLAlchemy's, on the same connection; `None` until it is asked for.
         self.shown: Connection | None = None
 
@@ -51,9 +58,17 @@ class Session(orm.Session):
             super().commit()
         if self._lent is not None:
             self.driver().commit()  # does nothing if that was it
+        afterwards, self._afterwards = self._afterwards, []
+        for act in afterwards:
+            act()
+
+    def afterwards(self, act: Callable[[], None]) -> None:
+        """Let something be done when it is committed; never, if it is not."""
+        self._afterwards.append(act)
 
     def rollback(self) -> None:
         """Undo what was done, by whomever."""
+        self._afterwards.clear()
         super().rollback()
         if self._lent is not None and self._lent.is_valid:
             self.driver().rollback()
@@ -73,4 +88,7 @@ class Session(orm.Session):
     def _lend(self) -> PoolProxiedConnection:
         if self._lent is None:
             self._lent = self._engine.raw_connection()
+            if self.shared:
+                limit = f"set local lock_timeout = {1000 * SHARED_LOCK_SECONDS:.0f}"
+                self.driver().begin_with(limit.encode())
         return self._lent
