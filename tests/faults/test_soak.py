@@ -140,9 +140,12 @@ def start_loops(stack: Stack, url: str) -> tuple[list[load.Loop], list[str]]:
             (together, {"transient": 0.1}),
             (together, {"asking": {"worker_id": "w", "lease_seconds": 3600}}),
             (drawn, {"failing": 0.2, "transient": 0.1}),
+            # Without a pause, so that requests often share a transaction.
+            (drawn, {"think_seconds": 0.0}),
+            (drawn, {"think_seconds": 0.0, "failing": 0.2}),
         ]
         loops += [
-            load.Loop(url, tenant.token, experiment, seed=seed, think_seconds=0.1, **options)  # type: ignore[arg-type]  # the options of a loop
+            load.Loop(url, tenant.token, experiment, seed=seed, **{"think_seconds": 0.1, **options})  # type: ignore[arg-type]  # the options of a loop
             for seed, (experiment, options) in enumerate(plans)
         ]
     for loop in loops:
