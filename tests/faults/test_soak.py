@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -134,7 +135,7 @@ def start_loops(stack: Stack, url: str) -> tuple[list[load.Loop], list[str]]:
         together = stack.create_experiment(url, tenant, name="together", parallel_bandwidth=3)
         drawn = stack.create_experiment(url, tenant, name="drawn", type="random")
         modelled += [alone, together]
-        plans = [
+        plans: list[tuple[str, dict[str, Any]]] = [
             (alone, {}),
             (together, {"failing": 0.1}),
             (together, {"transient": 0.1}),
@@ -145,7 +146,7 @@ def start_loops(stack: Stack, url: str) -> tuple[list[load.Loop], list[str]]:
             (drawn, {"think_seconds": 0.0, "failing": 0.2}),
         ]
         loops += [
-            load.Loop(url, tenant.token, experiment, seed=seed, **{"think_seconds": 0.1, **options})  # type: ignore[arg-type]  # the options of a loop
+            load.Loop(url, tenant.token, experiment, seed=seed, **{"think_seconds": 0.1, **options})
             for seed, (experiment, options) in enumerate(plans)
         ]
     for loop in loops:
