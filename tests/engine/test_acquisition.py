@@ -148,6 +148,23 @@ def test_log_h_is_accurate_and_has_finite_slopes_everywhere() -> None:
     )
 
 
+@pytest.mark.parametrize("low", [-2e3, -1e3, -40.0, -1.0, 7.0, 30.0])
+def test_slopes_in_closed_form_are_those_of_the_values(low: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    z, gap = torch.rand(2, 20, dtype=torch.float64, generator=generator)
+    # With numbers of thousands a difference of values tells the slope to five digits only.
+    step = 1e-6 * max(1.0, abs(low) / 40)
+
+    larger = (low + 2 * z).requires_grad_(True)
+    smaller = (larger.detach() - 3 * gap - 1e-3).requires_grad_(True)
+
+    for function, arguments in (
+        (acquisition.log_h, (larger,)),
+        (acquisition.log_difference, (larger, smaller)),
+    ):
+        assert torch.autograd.gradcheck(function, arguments, eps=step, rtol=1e-4, atol=1e-6)
+
+
 def test_difference_of_equal_numbers_counts_as_nothing() -> None:
     larger = torch.tensor([0.0, 0.0, -5.0], dtype=torch.float64, requires_grad=True)
 

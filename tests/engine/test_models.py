@@ -209,6 +209,15 @@ def test_screening_sees_the_first_samples() -> None:
     torch.testing.assert_close(few, conditioned.predict(Z)[0][..., :3])
 
 
+@pytest.mark.parametrize("n", [1, 255, 256, 259, 500])
+def test_a_product_with_a_triangle_leaves_out_zeros_only(n: int) -> None:
+    generator = torch.Generator().manual_seed(n)
+    upper = torch.randn(2, n, n, dtype=torch.float64, generator=generator).triu()
+    k = torch.randn(2, 7, n, dtype=torch.float64, generator=generator)
+
+    torch.testing.assert_close(models.times_upper(k, upper), k @ upper)
+
+
 def test_layout_ties_large_categories_only() -> None:
     layout = Layout.of(Space(MIXED))
     large = Layout.of(Space(spec_of(category("c", *[f"v{i}" for i in range(30)]), double("x"))))

@@ -30,7 +30,7 @@ References:
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,7 @@ from botorch.utils.multi_objective.box_decompositions.non_dominated import (
 from scipy import special
 from scipy.stats import qmc
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from tradeoff.engine import design, pareto
 from tradeoff.engine.device import tensor
@@ -67,8 +68,12 @@ DIRECTIONS, QUADRATURE = 32, 16
 #: The logarithm of nothing.
 LOG_ZERO = -1e30
 
+#: Above this z the expected excess is z itself, and below minus this it is its asymptote.
+LINEAR, EXTREME = 8.0, 1e3
+
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 _ROOT_HALF_PI = math.sqrt(math.pi / 2)
+_ROOT_HALF = math.sqrt(0.5)
 
 
 class Improvement(Protocol):
@@ -431,29 +436,55 @@ def samples_for(objectives: int) -> int:
 
 def log_h(z: Tensor) -> Tensor:
     """log(phi(z) + z Phi(z)), accurate and with finite gradients for all z [Ament2023]."""
-    # Each branch sees harmless arguments where the other one counts, or gradients become NaN.
-    is_high = z > -1.0
-    high = torch.where(is_high, z, torch.zeros_like(z))
-    low = torch.where(is_high, torch.full_like(z, -2.0), z)
-    density = torch.exp(-0.5 * high * high - _LOG_ROOT_2PI)
-    log_high = torch.log(density + high * torch.special.ndtr(high))
-    size = -low
-    is_extreme = size > 1e3
-    mild = torch.where(is_extreme, torch.full_like(size, 2.0), size)
-    ratio = mild * _ROOT_HALF_PI * torch.special.erfcx(mild / math.sqrt(2))
-    correction = torch.where(is_extreme, -2 * size.log(), torch.log1p(-ratio.clamp(max=1 - 1e-15)))
-    return torch.where(is_high, log_high, -0.5 * low * low - _LOG_ROOT_2PI + correction)
+    value: Tensor = _LogH.apply(z)  # type: ignore[no-untyped-call]  # torch has no types here
+    return value
 
 
 def log_difference(larger: Tensor, smaller: Tensor) -> Tensor:
     """log(exp(larger) - exp(smaller)); practically minus infinity where they are equal."""
-    gap = larger - smaller
-    positive = gap > 1e-12
-    safe = torch.where(positive, gap, torch.ones_like(gap))
-    log_share = torch.where(
-        safe < math.log(2), torch.log(-torch.expm1(-safe)), torch.log1p(-torch.exp(-safe))
-    )
-    return torch.where(positive, larger + log_share, torch.full_like(gap, LOG_ZERO))
+    value: Tensor = _LogDifference.apply(larger, smaller)  # type: ignore[no-untyped-call]  # torch has no types here
+    return value
+
+
+class _LogH(torch.autograd.Function):
+    """`log_h`. Its slope Phi(z) / h(z) is a by-product; torch would go back through each branch."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        size = (-z).clamp_min_(-LINEAR)
+        # Phi(z) / phi(z), and h(z) / phi(z), which far down is a difference of equal numbers
+        mills = torch.special.erfcx(size * _ROOT_HALF).mul_(_ROOT_HALF_PI)
+        share = torch.where(size > EXTREME, size**-2, 1 - size * mills)
+        beyond = z.clamp_min(LINEAR).div_(LINEAR)  # there h(z) = z
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(mills / (share * beyond))
+        return (share * beyond).log_().sub_(size.square_(), alpha=0.5).sub_(_LOG_ROOT_2PI)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        slope: Tensor = ctx.saved_tensors[0]
+        return gradients[0] * slope
+
+
+class _LogDifference(torch.autograd.Function):
+    """`log_difference`, with slopes of one exponential."""
+
+    @staticmethod
+    def forward(ctx: Any, larger: Tensor, smaller: Tensor) -> Tensor:
+        gap = larger - smaller
+        positive = gap > 1e-12
+        share = torch.where(positive, -torch.expm1(-gap), torch.ones_like(gap))
+        if any(ctx.needs_input_grad):
+            ctx.save_for_backward(torch.where(positive, 1 / share, torch.zeros_like(gap)), positive)
+        return torch.where(positive, larger + share.log(), torch.full_like(gap, LOG_ZERO))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        slope, positive = ctx.saved_tensors
+        of_larger = gradients[0] * slope
+        return of_larger, torch.where(positive, gradients[0] - of_larger, torch.zeros_like(slope))
 
 
 def _boxes_above(Y: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
