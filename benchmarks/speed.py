@@ -181,7 +181,6 @@ def beside_stock(problem: problems.Problem, history: History, warm: State) -> di
 
     A machine's speed changes within the minute that the stock loop takes.
     """
-
     count = len(history.observations)
 
     def own() -> Array:

@@ -97,7 +97,7 @@ class Query:
         cursor.connection.post(cursor.mogrify(self._call, self._adapted(parameters)))
 
     def post_last(self, session: Session, **parameters: Any) -> None:
-        """As `post`; where several acts share a transaction with the commit, once for all of them.
+        """As `post`, but once for all acts that share a transaction, with their commit.
 
         Within a savepoint, which may take it back, it is posted as any other.
         """

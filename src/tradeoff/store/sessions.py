@@ -89,6 +89,7 @@ class Session(orm.Session):
         if self._lent is None:
             self._lent = self._engine.raw_connection()
             if self.shared:
+                connection: Any = self._lent.dbapi_connection
                 limit = f"set local lock_timeout = {1000 * SHARED_LOCK_SECONDS:.0f}"
-                self.driver().begin_with(limit.encode())
+                connection.begin_with(limit.encode())
         return self._lent
