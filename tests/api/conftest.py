@@ -12,7 +12,7 @@ import pytest
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
-from tests.api.caller import Caller
+from tests.api.caller import Caller, ok
 from tests.builders import make_account
 from tests.serving import serve
 from tradeoff.api.app import build_api
@@ -92,3 +92,11 @@ def standing(http: httpx.Client, shared: databases.Database) -> Caller:
     """A client for tests that change nothing."""
     account = make_account(shared, "Standing")
     return Caller(http, account.token, account.client_id, account.development_token)
+
+
+@pytest.fixture
+def project(api: Caller) -> str:
+    """Where a project of the caller is."""
+    path = f"/v1/clients/{api.client_id}/projects"
+    ok(api.post(path, {"id": "gears", "name": "Gears"}))
+    return f"{path}/gears"

@@ -28,14 +28,6 @@ NO_RUNS = {
 }
 
 
-@pytest.fixture
-def project(api: Caller) -> str:
-    """Where a project of the caller is."""
-    path = f"/v1/clients/{api.client_id}/projects"
-    ok(api.post(path, {"id": "gears", "name": "Gears"}))
-    return f"{path}/gears"
-
-
 def create(api: Caller, project: str, **changes: Any) -> dict[str, Any]:
     return ok(api.post(f"{project}/aiexperiments", {**BODY, **changes}))
 
