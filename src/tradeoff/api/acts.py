@@ -8,7 +8,7 @@ cannot be serialized therefore stores nothing, and a key, its effect and its ans
 together or not at all.
 
 Several acts of one caller may share a transaction, one after the other: they ask for their token
-once and are committed once, which is most of what asking and reporting cost. All of them are
+once and are committed once, which is much of what asking and reporting cost. All of them are
 stored, or none; then each is run by itself, so that nobody hears of what a neighbour did.
 """
 
