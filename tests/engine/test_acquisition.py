@@ -179,7 +179,7 @@ def test_difference_of_equal_numbers_counts_as_nothing() -> None:
 # The parts put together
 
 
-LAYOUT = Layout(np.arange(3), 3)
+LAYOUT = Layout(np.arange(3), np.ones(3, dtype=bool))
 SPACE = Space(spec_of(*[double(f"x{i}") for i in range(3)]))
 
 

@@ -9,7 +9,7 @@ from tradeoff.engine import feasibility
 from tradeoff.engine.feasibility import SuccessModel, find_mode
 from tradeoff.engine.models import Layout, matern, squared_distance
 
-LAYOUT = Layout(np.arange(3), 3)
+LAYOUT = Layout(np.arange(3), np.ones(3, dtype=bool))
 
 
 def failing_corner(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from tradeoff.engine import models
 from tradeoff.engine.models import ConditionedModel, Layout, SurrogateModel
 from tradeoff.engine.space import Space
 
-LAYOUT = Layout(np.arange(4), 4)
+LAYOUT = Layout(np.arange(4), np.ones(4, dtype=bool))
 
 
 def data(n: int = 40) -> tuple[Tensor, Tensor]:
@@ -35,10 +35,12 @@ def normals(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
-@pytest.mark.parametrize("groups", [[0, 1, 2, 3], [0, 1, 1, 1]])
-def test_gradient_agrees_with_finite_differences(groups: list[int]) -> None:
+NUMBER_AND_CATEGORY = Layout(np.array([0, 1, 1, 1]), np.array([True, False]))
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, NUMBER_AND_CATEGORY])
+def test_gradient_agrees_with_finite_differences(layout: Layout) -> None:
     X, Y = data()
-    layout = Layout(np.array(groups), 3)
     known = torch.linspace(0, 0.1, len(X), dtype=torch.float64)
     start = models.default_theta(layout)
     theta = start + 0.3 * np.random.default_rng(0).normal(size=start.shape)
@@ -81,6 +83,15 @@ def test_long_lengthscales_cost() -> None:
     lengths = np.exp(theta[:-1])
     assert lengths[0] < lengths[1:].min()
     assert lengths[1:].max() < 5  # without the penalty these run to the bound
+
+
+def test_long_lengthscales_of_a_category_cost_nothing_more() -> None:
+    X, _ = data()
+    flat = torch.sin(6 * X[:, 0])
+
+    theta = models.fit_map(X, flat, torch.zeros_like(flat), NUMBER_AND_CATEGORY)
+
+    assert math.exp(theta[1]) > 5
 
 
 def test_warm_start_reaches_the_same_optimum() -> None:
@@ -218,11 +229,12 @@ def test_a_product_with_a_triangle_leaves_out_zeros_only(n: int) -> None:
     torch.testing.assert_close(models.times_upper(k, upper), k @ upper)
 
 
-def test_layout_ties_large_categories_only() -> None:
-    layout = Layout.of(Space(MIXED))
-    large = Layout.of(Space(spec_of(category("c", *[f"v{i}" for i in range(30)]), double("x"))))
+def test_the_choices_of_a_category_share_a_lengthscale() -> None:
+    space = Space(MIXED)
 
-    assert layout.groups.tolist() == list(range(7))
-    assert layout.dimensions == 5
-    assert large.groups.tolist() == [0] * 30 + [1]
-    assert large.size == 2
+    layout = Layout.of(space)
+
+    expected = [np.full(each.width, k) for k, each in enumerate(space.dimensions)]
+    assert layout.groups.tolist() == np.concatenate(expected).tolist()
+    assert layout.is_number.tolist() == [each.kind != "choice" for each in space.dimensions]
+    assert 0 < layout.is_number.sum() < layout.size == 5 < space.width

@@ -9,9 +9,6 @@ import numpy.typing as npt
 
 from tradeoff.engine.space import Space
 
-#: Lengthscales of a category with more choices than this are tied.
-MAX_FREE_CHOICES = 16
-
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -19,28 +16,29 @@ class Layout:
 
     Attributes:
         groups: `D`, index of the lengthscale of each column.
-        dimensions: number of parameters, which scales the prior (columns of one category share).
+        is_number: for each lengthscale whether it is a number's, not a category's.
     """
 
     groups: npt.NDArray[np.intp]
-    dimensions: int
+    is_number: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, space: Space) -> Layout:
-        """One lengthscale per column, and one for each category with very many choices."""
-        groups: list[int] = []
-        for dimension in space.dimensions:
-            first = groups[-1] + 1 if groups else 0
-            tied = dimension.kind == "choice" and dimension.size > MAX_FREE_CHOICES
-            groups += [first if tied else first + k for k in range(dimension.width)]
-        return cls(np.array(groups, dtype=np.intp), len(space.dimensions))
+        """One lengthscale for each number and for each category.
+
+        A category's choices share theirs: one each found less in every number of observations that
+        was measured (benchmarks/RESULTS.md).
+        """
+        widths = [dimension.width for dimension in space.dimensions]
+        is_number = [dimension.kind != "choice" for dimension in space.dimensions]
+        return cls(np.repeat(np.arange(len(widths)), widths), np.array(is_number))
 
     @property
     def size(self) -> int:
-        """Number of lengthscales."""
-        return int(self.groups[-1]) + 1
+        """Number of lengthscales, which is the number of parameters and scales their prior."""
+        return len(self.is_number)
 
 
 def default_lengths(layout: Layout) -> npt.NDArray[np.float64]:
     """`size` lengthscales where nothing was fitted yet."""
-    return np.full(layout.size, 0.5 * np.sqrt(layout.dimensions))
+    return np.full(layout.size, 0.5 * np.sqrt(layout.size))

@@ -1,6 +1,6 @@
 """Surrogate models of the metrics: one exact Gaussian process each, with a closed-form fit.
 
-Per metric y = c + f(x) + noise with f ~ GP(0, k), k Matérn-5/2 with one lengthscale per column and
+Per metric y = c + f(x) + noise with f ~ GP(0, k), k Matérn-5/2 with a lengthscale per parameter and
 unit amplitude (the values are standardised). The constant is profiled out, and the hyperparameters
 maximise a posterior whose gradient is written down below: far faster than automatic
 differentiation through a Cholesky factor.
@@ -8,10 +8,10 @@ differentiation through a Cholesky factor.
 The penalty on long lengthscales is essential. Expected improvement likes corners, where variance is
 largest; a function that is symmetric along an axis has equal values at both ends of it; a free fit
 then makes that lengthscale long, the middle of the axis counts as known, and the search walks from
-corner to corner.
+corner to corner. A category has no middle, and its lengthscale goes without the penalty.
 
 Notation: `n` rows, `D` columns of `X`, `m` metrics, `b` noise-free rows, `S` joint samples,
-`N` points to predict; `theta = (log lengthscale per group, log noise variance)`.
+`N` points to predict; `theta = (log lengthscale per parameter, log noise variance)`.
 
 References:
     [Hvarfner2024] C. Hvarfner, E. Orm Hellsten, L. Nardi. Vanilla Bayesian optimization performs
@@ -360,8 +360,8 @@ def _negative_log_prior(theta: Array, layout: Layout, prior: Prior) -> tuple[flo
     (Densities in their logarithms lost one run in three completely.)
     """
     logs, gradient = theta[:-1], np.empty_like(theta)
-    z = (logs - math.sqrt(2) - 0.5 * math.log(layout.dimensions)) / math.sqrt(3)  # [Hvarfner2024]
-    tail = prior.tail / layout.dimensions * np.exp(2 * logs)
+    z = (logs - math.sqrt(2) - 0.5 * math.log(layout.size)) / math.sqrt(3)  # [Hvarfner2024]
+    tail = prior.tail / layout.size * np.exp(2 * logs) * layout.is_number
     gradient[:-1] = z / math.sqrt(3) + 1.0 + 2 * tail
     z_noise = (theta[-1] - prior.noise) / prior.deviation
     gradient[-1] = z_noise / prior.deviation + 1.0
