@@ -160,23 +160,31 @@ def test_grid_varies_the_first_name_fastest_and_wraps() -> None:
 
 
 def test_design_ends_with_enough_results_and_a_success() -> None:
-    spec = spec_of(*[double(f"x{i}") for i in range(8)])
+    spec = spec_of(*[double(f"x{i}") for i in range(6)])
 
-    assert design.initial_size(spec) == 8
-    assert design.initial_size(spec_of(double("x"))) == 5
-    assert design.initial_size(spec_of(*[double(f"x{i}") for i in range(40)])) == 20
-    assert design.is_initial(spec, succeeded=7, failed=0)
-    assert not design.is_initial(spec, succeeded=8, failed=0)
-    assert design.is_initial(spec, succeeded=1, failed=6)
-    assert not design.is_initial(spec, succeeded=1, failed=7)
+    assert design.is_initial(spec, succeeded=5, failed=0)
+    assert not design.is_initial(spec, succeeded=6, failed=0)
+    assert design.is_initial(spec, succeeded=1, failed=4)
+    assert not design.is_initial(spec, succeeded=1, failed=5)
     assert design.is_initial(spec, succeeded=0, failed=100)
 
 
 @pytest.mark.parametrize(
-    ("succeeded", "failed", "missing"), [(0, 0, 8), (3, 0, 5), (1, 3, 4), (0, 30, 1)]
+    ("numbers", "categories", "size"),
+    [(1, 0, 5), (6, 0, 6), (7, 0, 7), (40, 0, 7), (4, 2, 6), (20, 3, 10), (0, 9, 9), (20, 20, 12)],
+)
+def test_the_design_grows_with_the_parameters(numbers: int, categories: int, size: int) -> None:
+    parameters = [double(f"x{i}") for i in range(numbers)]
+    parameters += [category(f"c{i}", "a", "b", "c") for i in range(categories)]
+
+    assert design.initial_size(spec_of(*parameters)) == size
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "failed", "missing"), [(0, 0, 6), (3, 0, 3), (1, 3, 2), (0, 30, 1)]
 )
 def test_missing_successes_end_the_design(succeeded: int, failed: int, missing: int) -> None:
-    spec = spec_of(*[double(f"x{i}") for i in range(8)])
+    spec = spec_of(*[double(f"x{i}") for i in range(6)])
 
     assert design.missing_successes(spec, succeeded=succeeded, failed=failed) == missing
     assert not design.is_initial(spec, succeeded=succeeded + missing, failed=failed)
@@ -184,18 +192,18 @@ def test_missing_successes_end_the_design(succeeded: int, failed: int, missing: 
 
 
 def test_every_third_place_is_the_designs_while_successes_are_few() -> None:
-    spec = spec_of(*[double(f"x{i}") for i in range(8)])
+    spec = spec_of(*[double(f"x{i}") for i in range(6)])
 
     def places(succeeded: int, failed: int, pending: int = 0) -> list[int]:
         counts = {"succeeded": succeeded, "failed": failed, "pending": pending}
         return design.places(spec, **counts, count=7)
 
-    assert places(1, 8) == [0, 3, 6]
-    assert places(1, 8, pending=1) == [2, 5]
-    assert places(7, 1) != []
-    assert places(8, 1) == []
-    assert places(2, 22) != []
-    assert places(3, 21) == []
+    assert places(1, 5) == [0, 3, 6]
+    assert places(1, 5, pending=1) == [2, 5]
+    assert places(5, 1) != []
+    assert places(6, 1) == []
+    assert places(2, 16) != []
+    assert places(3, 15) == []
 
 
 def test_random_experiments_never_leave_the_design() -> None:

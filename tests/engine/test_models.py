@@ -8,7 +8,7 @@ from botorch.models import SingleTaskGP
 from scipy import stats
 from torch import Tensor
 
-from tests.engine.specs import MIXED, category, double, spec_of
+from tests.engine.specs import MIXED
 from tradeoff.engine import models
 from tradeoff.engine.models import ConditionedModel, Layout, SurrogateModel
 from tradeoff.engine.space import Space

@@ -29,8 +29,9 @@ from tradeoff.spec.values import Value
 
 Array = npt.NDArray[np.float64]
 
-#: The design is over when this many results (as many as dimensions, within these limits) are in.
-MIN_DESIGN, MAX_DESIGN = 5, 20
+#: The design is over when this many results are in: as many as there are parameters, within these
+#: limits, of which the numbers are no more than so many.
+MIN_DESIGN, MAX_DESIGN, MOST_FOR_NUMBERS = 5, 12, 7
 #: While successes are few, one suggestion in so many still fills the space.
 DESIGN_EVERY = 3
 #: After very many results so many successes are not few.
@@ -50,8 +51,14 @@ _RANDOM, _CHAIN, _LISTED = 1, 2, 3
 
 
 def initial_size(spec: ExperimentSpec) -> int:
-    """How many successful results the initial design waits for."""
-    return max(MIN_DESIGN, min(MAX_DESIGN, len(spec.parameters) + len(spec.conditionals)))
+    """How many successful results the initial design waits for.
+
+    Of many numbers the model makes more from few points than a longer design finds; each category
+    has more that wants to be seen once (benchmarks/RESULTS.md).
+    """
+    numbers = sum(parameter.type != "categorical" for parameter in spec.parameters)
+    categories = len(spec.parameters) - numbers + len(spec.conditionals)
+    return max(MIN_DESIGN, min(MAX_DESIGN, categories + min(numbers, MOST_FOR_NUMBERS)))
 
 
 def is_initial(spec: ExperimentSpec, *, succeeded: int, failed: int) -> bool:
