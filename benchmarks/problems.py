@@ -22,6 +22,8 @@ References:
         through the use of dominance-based tournament selection. 2002 (welded beam).
     [Picheny2013] V. Picheny, T. Wagner, D. Ginsbourger. A benchmark of kriging-based infill
         criteria for noisy optimization. 2013 (Hartmann).
+    [Ru2020] B. Ru and others. Bayesian optimisation over multiple continuous and categorical
+        inputs. ICML, 2020 (Func3C, Ackley of categories).
     [Tanabe2020] R. Tanabe, H. Ishibuchi. An easy-to-use real-world multi-objective optimization
         problem suite. 2020 (vehicle safety, car side impact).
     [Zitzler2000] E. Zitzler, K. Deb, L. Thiele. Comparison of multiobjective evolutionary
@@ -52,6 +54,7 @@ from botorch.test_functions.multi_objective import (
 )
 from botorch.test_functions.synthetic import Hartmann, WeldedBeamSO
 
+from benchmarks import mixed
 from tradeoff.engine import pareto
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.values import Value
@@ -332,6 +335,20 @@ def _schools() -> Problem:
     )
 
 
+def _mixed(
+    name: str,
+    problem: mixed.Mixed,
+    about: str,
+    *,
+    reference: list[float],
+    best: float,
+    noise: Sequence[float] = (0.0,),
+) -> Problem:
+    parameters, evaluate = problem
+    spec = _spec(parameters, len(reference))
+    return Problem(name, spec, evaluate, np.array(reference), best, np.array(noise), about)
+
+
 def _ints(bounds: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
     return [
         {"name": name, "type": "int", "bounds": {"min": low, "max": high}}
@@ -359,6 +376,10 @@ BEST_SCHOOLS = 0.1636
 BEST_ZDT3 = 1.33176
 #: From the reference (0, -80), of the front that is known in closed form [Osyczka1995].
 BEST_OSY = 16_795.8
+#: Where all three are the six-hump camel: -0.7221399 at (0.0449, -0.7127).
+BEST_FUNC3C = 0.72214
+#: By an evolutionary search without noise, whose last 60,000 evaluations of 120,000 gained 1e-5.
+BEST_RECIPE = 0.19613
 #: Below a cost of 5, by differential evolution; BoTorch's own best value, 1.7282, is not the best.
 BEST_WELDED_BEAM = 5 - 1.58708
 
@@ -417,6 +438,28 @@ _PROBLEMS: dict[str, Callable[[], Problem]] = {
         "[Coello2002]; cost below 5 under six constraints, some over many magnitudes",
         reference=np.array([-5.0]),
         best=BEST_WELDED_BEAM,
+    ),
+    "recipe": lambda: _mixed(
+        "recipe",
+        mixed.recipe(),
+        "ours: a network, accuracy against time, 5 categories, 2 ints, noise",
+        reference=[0.55, -0.6],
+        best=BEST_RECIPE,
+        noise=[0.004, 0.01],
+    ),
+    "func3c": lambda: _mixed(
+        "func3c",
+        mixed.func3c(),
+        "[Ru2020]; 3 categories, 2 numbers; the best value",
+        reference=[0.0],
+        best=BEST_FUNC3C,
+    ),
+    "ackley_mixed": lambda: _mixed(
+        "ackley_mixed",
+        mixed.ackley(),
+        "[Ru2020]; 12 categories, 3 numbers; the best value beyond the median random one",
+        reference=[-4.1],
+        best=4.1,
     ),
 }
 #: Those that say how well an optimizer searches, as against those that show one trait of it.

@@ -159,7 +159,13 @@ class Peer:
         self._say(
             peer=name,
             seed=seed,
-            parameters=problem.spec.model_dump(mode="json")["parameters"],
+            parameters=[
+                {
+                    **each.model_dump(mode="json"),
+                    "categorical_values": [value.name for value in each.categorical_values or ()],
+                }
+                for each in problem.spec.parameters
+            ],
             objectives=[metric.key for metric in problem.spec.optimized_metrics],
             constraints=[metric.key for metric in problem.spec.constraint_metrics],
         )

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from ax.api.client import Client
-from ax.api.configs import RangeParameterConfig
+from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
 
 
 class Search:
@@ -38,7 +38,14 @@ class Search:
         return "BO" in str(run._generation_node_name) or "MBM" in str(run._generation_node_name)
 
 
-def _parameter(parameter: dict[str, Any]) -> RangeParameterConfig:
+def _parameter(parameter: dict[str, Any]) -> ChoiceParameterConfig | RangeParameterConfig:
+    if parameter["type"] == "categorical":
+        return ChoiceParameterConfig(
+            name=parameter["name"],
+            parameter_type="str",
+            values=parameter["categorical_values"],
+            is_ordered=False,
+        )
     low, high = parameter["bounds"]["min"], parameter["bounds"]["max"]
     is_int = parameter["type"] == "int"
     return RangeParameterConfig(

@@ -49,6 +49,8 @@ def _violations(trial: optuna.trial.FrozenTrial) -> list[float]:
 
 
 def _distribution(parameter: dict[str, Any]) -> optuna.distributions.BaseDistribution:
+    if parameter["type"] == "categorical":
+        return optuna.distributions.CategoricalDistribution(parameter["categorical_values"])
     low, high = parameter["bounds"]["min"], parameter["bounds"]["max"]
     if parameter["type"] == "int":
         return optuna.distributions.IntDistribution(int(low), int(high))

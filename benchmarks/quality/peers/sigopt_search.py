@@ -57,6 +57,8 @@ class Search:
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+    if parameter["type"] == "categorical":
+        return {key: parameter[key] for key in ("name", "type", "categorical_values")}
     kept = {key: parameter[key] for key in ("name", "type", "bounds")}
     if parameter["transformation"] is not None:
         kept["transformation"] = parameter["transformation"]
