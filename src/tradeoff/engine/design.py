@@ -30,8 +30,8 @@ from tradeoff.spec.values import Value
 Array = npt.NDArray[np.float64]
 
 #: The design is over when this many results are in: as many as there are parameters, within these
-#: limits, of which the numbers are no more than so many.
-MIN_DESIGN, MAX_DESIGN, MOST_FOR_NUMBERS = 5, 12, 7
+#: limits, and numbers alone ask for no more than the lower one.
+MIN_DESIGN, MAX_DESIGN = 5, 12
 #: While successes are few, one suggestion in so many still fills the space.
 DESIGN_EVERY = 3
 #: After very many results so many successes are not few.
@@ -54,11 +54,11 @@ def initial_size(spec: ExperimentSpec) -> int:
     """How many successful results the initial design waits for.
 
     Of many numbers the model makes more from few points than a longer design finds; each category
-    has more that wants to be seen once (benchmarks/RESULTS.md).
+    has choices that want to be seen once (benchmarks/RESULTS.md).
     """
     numbers = sum(parameter.type != "categorical" for parameter in spec.parameters)
     categories = len(spec.parameters) - numbers + len(spec.conditionals)
-    return max(MIN_DESIGN, min(MAX_DESIGN, categories + min(numbers, MOST_FOR_NUMBERS)))
+    return max(MIN_DESIGN, min(MAX_DESIGN, categories + min(numbers, MIN_DESIGN)))
 
 
 def is_initial(spec: ExperimentSpec, *, succeeded: int, failed: int) -> bool:
