@@ -77,7 +77,10 @@ def test_demo_reaches_its_end(data_dir: Path, tmp_path: Path) -> None:
 
     told = output.read_text()
     assert code == 0, told
-    assert len(re.findall(r"^  Tradeoff +\d+/8  space_filling", told, re.MULTILINE)) == 8
+    sources = re.findall(r"^  Tradeoff +\d+/8  (\w+)", told, re.MULTILINE)
+    assert len(sources) == 8
+    assert sources[:5] == 5 * ["space_filling"]
+    assert set(sources[5:]) <= {"space_filling", "model"}
     assert len(re.findall(r"^  random search +\d+/8  random", told, re.MULTILINE)) == 8
     for part in ("Efficient frontier", "Hypervolume", "Failures", "Look further"):
         assert part in told
