@@ -319,7 +319,7 @@ def best_on_walls(p: int, metrics: list[dict[str, str]], *, observations: int) -
     )
 
 
-@pytest.mark.parametrize(("p", "metrics", "observations"), [(8, THREE, 18), (20, THREE[:2], 30)])
+@pytest.mark.parametrize(("p", "metrics", "observations"), [(8, THREE, 15), (20, THREE[:2], 30)])
 def test_good_values_on_many_walls_are_found(
     p: int, metrics: list[dict[str, str]], observations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
