@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.parameters import category, ints, logs, number
 from tradeoff.spec.values import Value
 
 Array = npt.NDArray[np.float64]
@@ -25,8 +26,8 @@ Mixed = tuple[list[dict[str, Any]], Callable[[Mapping[str, Value]], Array]]
 
 def func3c() -> Mixed:
     """Three categories choose which functions of two numbers are summed [Ru2020]; one metric."""
-    parameters = [_category("a", "rcb"), _category("b", "rcbde"), _category("c", "rcbd")]
-    parameters += [_number("x", -1, 1), _number("y", -1, 1)]
+    parameters = [category("a", "rcb"), category("b", "rcbde"), category("c", "rcbd")]
+    parameters += [number("x", -1, 1), number("y", -1, 1)]
 
     def evaluate(point: Mapping[str, Value]) -> Array:
         x, y = float(point["x"]), float(point["y"])
@@ -54,8 +55,8 @@ def ackley(categories: int = 12, numbers: int = 3) -> Mixed:
     values = np.linspace(-1, 1, len(choices))
     rng = np.random.default_rng(7)
     orders = [rng.permutation(len(choices)) for _ in range(categories)]
-    parameters = [_category(f"c{i}", choices) for i in range(categories)]
-    parameters += [_number(f"x{i}", -1, 1) for i in range(numbers)]
+    parameters = [category(f"c{i}", choices) for i in range(categories)]
+    parameters += [number(f"x{i}", -1, 1) for i in range(numbers)]
 
     def evaluate(point: Mapping[str, Value]) -> Array:
         chosen = [values[orders[i][choices.index(str(point[f"c{i}"]))]] for i in range(categories)]
@@ -90,16 +91,14 @@ def recipe() -> Mixed:
     norms = {"none": (-0.03, 1.0), "batch": (0.0, 1.12), "layer": (0.008, 1.2)}
     schedules = {"constant": -0.02, "cosine": 0.01, "step": -0.005, "linear": 0.004}
     parameters = [
-        _category("optimizer", optimizers),
-        _category("activation", activations),
-        _category("norm", norms),
-        _category("schedule", schedules),
-        _category("augment", ["no", "yes"]),
-        _number("rate", 1e-5, 1.0, transformation="log"),
-        _number("decay", 1e-7, 1e-1, transformation="log"),
-        _number("dropout", 0.0, 0.7),
-        _number("width", 16, 512, type="int"),
-        _number("depth", 1, 8, type="int"),
+        category("optimizer", optimizers),
+        category("activation", activations),
+        category("norm", norms),
+        category("schedule", schedules),
+        category("augment", ["no", "yes"]),
+        *logs({"rate": (1e-5, 1.0), "decay": (1e-7, 1e-1)}),
+        number("dropout", 0.0, 0.7),
+        *ints({"width": (16, 512), "depth": (1, 8)}),
     ]
 
     def evaluate(point: Mapping[str, Value]) -> Array:
@@ -124,11 +123,3 @@ def recipe() -> Mixed:
         return np.array([0.5 + learnt * quality, -seconds])
 
     return parameters, evaluate
-
-
-def _category(name: str, choices: Any) -> dict[str, Any]:
-    return {"name": name, "type": "categorical", "categorical_values": list(choices)}
-
-
-def _number(name: str, low: float, high: float, **more: Any) -> dict[str, Any]:
-    return {"name": name, "type": "double", "bounds": {"min": low, "max": high}, **more}

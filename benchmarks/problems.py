@@ -55,6 +55,7 @@ from botorch.test_functions.multi_objective import (
 from botorch.test_functions.synthetic import Hartmann, WeldedBeamSO
 
 from benchmarks import mixed
+from benchmarks.parameters import category, ints, logs, number
 from tradeoff.engine import pareto
 from tradeoff.spec.experiment import ExperimentSpec
 from tradeoff.spec.values import Value
@@ -163,10 +164,7 @@ def _from_botorch(
     """
     m = getattr(function, "num_objectives", 1)
     constraints = getattr(function, "num_constraints", 0)
-    unit = [
-        {"name": f"x{i}", "type": "double", "bounds": {"min": 0, "max": 1}}
-        for i in range(function.dim)
-    ]
+    unit = [number(f"x{i}", 0, 1) for i in range(function.dim)]
     spec = _spec(unit, m, 0 if fails else constraints)
     low, high = function.bounds.double()
 
@@ -193,11 +191,11 @@ def _network(metrics: int = 2) -> Problem:
     Twelve parameters, a plateau of networks that learn nothing, noise, and a cost that grows with
     the product of widths. The third metric, if asked for, is the number of weights.
     """
-    ints = {"batch": (8, 32), "k1": (2, 10), "k2": (2, 10), "k3": (2, 10)}
-    ints |= {"w1": (32, 256), "w2": (32, 256), "w3": (32, 256)}
-    logs = {"rate": (1e-6, 1.0), "m1": (1e-2, 0.5), "m2": (1e-6, 0.5)}
-    logs |= {"eps": (1e-10, 1e-6), "decay": (1e-8, 1e-1)}
-    parameters = _ints(ints) + _logs(logs)
+    whole = {"batch": (8, 32), "k1": (2, 10), "k2": (2, 10), "k3": (2, 10)}
+    whole |= {"w1": (32, 256), "w2": (32, 256), "w3": (32, 256)}
+    real = {"rate": (1e-6, 1.0), "m1": (1e-2, 0.5), "m2": (1e-6, 0.5)}
+    real |= {"eps": (1e-10, 1e-6), "decay": (1e-8, 1e-1)}
+    parameters = ints(whole) + logs(real)
 
     def evaluate(point: Point) -> Array:
         p = {name: float(value) for name, value in point.items()}
@@ -235,12 +233,11 @@ def _sentiment(flaky: float = 0.0) -> Problem:
     A training that is hardly better than chance, or whose network answers too slowly, reports no
     values. The best networks lie along the limit on time, and good learning rates are few.
     """
-    ints = {"embedding": (1, 64), "kernel": (2, 8), "filters": (1, 100)}
-    doubles = {"dropout": (0.0, 0.9), "decay": (0.0, 1.0)}
-    parameters = _ints(ints) + _logs({"rate": (1e-5, 1e-1)})
-    parameters += [
-        {"name": name, "type": "double", "bounds": {"min": low, "max": high}}
-        for name, (low, high) in doubles.items()
+    parameters = [
+        *ints({"embedding": (1, 64), "kernel": (2, 8), "filters": (1, 100)}),
+        *logs({"rate": (1e-5, 1e-1)}),
+        number("dropout", 0.0, 0.9),
+        number("decay", 0.0, 1.0),
     ]
 
     def evaluate(point: Point) -> Array | None:
@@ -294,17 +291,15 @@ def _schools() -> Problem:
     Two of them reach the same accuracy, one of which is slower; the third is worse and fast.
     """
     networks: list[dict[str, Any]] = [
-        *_ints({"width": (8, 256)}),
-        *_logs({"rate": (1e-5, 1.0)}),
-        {"name": "dropout", "type": "double", "bounds": {"min": 0.0, "max": 0.8}},
-        {"name": "activation", "type": "categorical", "categorical_values": ["relu", "tanh"]},
+        *ints({"width": (8, 256)}),
+        *logs({"rate": (1e-5, 1.0)}),
+        number("dropout", 0.0, 0.8),
+        category("activation", ["relu", "tanh"]),
     ]
     parameters = [{**each, "conditions": {"school": ["adam", "sgd"]}} for each in networks]
     for name, high, school in (("momentum", 0.99, "sgd"), ("beta", 0.999, "adam")):
-        own = {"name": name, "type": "double", "bounds": {"min": 0.0, "max": high}}
-        parameters.append({**own, "conditions": {"school": [school]}})
-    trees = {"name": "trees", "type": "int", "bounds": {"min": 10, "max": 500}}
-    parameters.append({**trees, "conditions": {"school": ["forest"]}})
+        parameters.append(number(name, 0.0, high, conditions={"school": [school]}))
+    parameters.append(number("trees", 10, 500, type="int", conditions={"school": ["forest"]}))
 
     def evaluate(point: Point) -> Array:
         if point["school"] == "forest":
@@ -347,25 +342,6 @@ def _mixed(
     parameters, evaluate = problem
     spec = _spec(parameters, len(reference))
     return Problem(name, spec, evaluate, np.array(reference), best, np.array(noise), about)
-
-
-def _ints(bounds: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "type": "int", "bounds": {"min": low, "max": high}}
-        for name, (low, high) in bounds.items()
-    ]
-
-
-def _logs(bounds: Mapping[str, tuple[float, float]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "type": "double",
-            "bounds": {"min": low, "max": high},
-            "transformation": "log",
-        }
-        for name, (low, high) in bounds.items()
-    ]
 
 
 #: Best known hypervolumes of our own problems, by a long evolutionary search without noise.

@@ -8,12 +8,13 @@ from botorch.models import SingleTaskGP
 from scipy import stats
 from torch import Tensor
 
-from tests.engine.specs import MIXED
+from tests.engine.specs import MIXED, category, double, spec_of
 from tradeoff.engine import models
 from tradeoff.engine.models import ConditionedModel, Layout, SurrogateModel
 from tradeoff.engine.space import Space
 
 LAYOUT = Layout(np.arange(4), np.ones(4, dtype=bool))
+NUMBER_AND_CATEGORY = Layout(np.array([0, 1, 1, 1]), np.array([True, False]))
 
 
 def data(n: int = 40) -> tuple[Tensor, Tensor]:
@@ -33,9 +34,6 @@ def fitted(n: int = 40) -> SurrogateModel:
 def normals(*shape: int) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
-
-
-NUMBER_AND_CATEGORY = Layout(np.array([0, 1, 1, 1]), np.array([True, False]))
 
 
 @pytest.mark.parametrize("layout", [LAYOUT, NUMBER_AND_CATEGORY])
@@ -230,11 +228,11 @@ def test_a_product_with_a_triangle_leaves_out_zeros_only(n: int) -> None:
 
 
 def test_the_choices_of_a_category_share_a_lengthscale() -> None:
-    space = Space(MIXED)
+    layout = Layout.of(Space(MIXED))
+    large = Layout.of(Space(spec_of(category("c", *[f"v{i}" for i in range(30)]), double("x"))))
 
-    layout = Layout.of(space)
-
-    expected = [np.full(each.width, k) for k, each in enumerate(space.dimensions)]
-    assert layout.groups.tolist() == np.concatenate(expected).tolist()
-    assert layout.is_number.tolist() == [each.kind != "choice" for each in space.dimensions]
-    assert 0 < layout.is_number.sum() < layout.size == 5 < space.width
+    assert layout.groups.tolist() == [0, 1, 2, 3, 3, 3, 4]
+    assert layout.is_number.tolist() == [True, True, True, False, True]
+    assert layout.size == 5
+    assert large.groups.tolist() == [0] * 30 + [1]
+    assert large.size == 2

@@ -26,8 +26,7 @@ class Layout:
     def of(cls, space: Space) -> Layout:
         """One lengthscale for each number and for each category.
 
-        A category's choices share theirs: one each found less in every number of observations that
-        was measured (benchmarks/RESULTS.md).
+        A category's choices share theirs: with one each less was found (benchmarks/RESULTS.md).
         """
         widths = [dimension.width for dimension in space.dimensions]
         is_number = [dimension.kind != "choice" for dimension in space.dimensions]
