@@ -239,6 +239,27 @@ class Data:
         return front
 
     @property
+    def advances(self) -> Mask:
+        """Which of all observations, failed or not, were ahead of the ones before them.
+
+        That is efficient among those so far; until one meets the limits, nearer to them than any.
+        """
+        m = self.objectives
+        missed_by = np.minimum(self.Y[:, m:] - self.limits, 0.0).sum(axis=1)
+        is_ahead = np.zeros(len(self.Y), dtype=bool)
+        front, nearest = np.empty((0, m)), -np.inf
+        for row, (y, missed) in enumerate(zip(self.Y[:, :m], missed_by, strict=True)):
+            if missed < 0:
+                is_ahead[row] = not len(front) and missed > nearest
+                nearest = max(nearest, missed)
+            elif not (front >= y).all(axis=1).any():
+                is_ahead[row] = True
+                front = np.concatenate([front[~(front <= y).all(axis=1)], y[None]])
+        advances = np.zeros(len(self.X), dtype=bool)
+        advances[~self.failed] = is_ahead
+        return advances
+
+    @property
     def objectives(self) -> int:
         """The number of optimised metrics, `m`."""
         return len(self.thresholds)

@@ -16,6 +16,13 @@ update their probabilities by Bayes' rule. Where nobody looks there is nothing t
 three metrics or more much of the front lies at walls: there what the model is fairly sure to find
 efficient at a wall counts as if it had been seen.
 
+An end itself is another matter than what is next to it. Where more is always better the best value
+is the end, exactly: of what lies at ends most lies at them and not near. So each end has a weight of
+its own, a spike on the slab [Mitchell1988]. A search with it tries one end or two in the middle of
+the others, where without any belief it tries corners. How much an end is worth is learned from all
+of them together: how often what was tried at an end was efficient when it came in, beside how often
+what lay inside was (`weigh_ends`). The ends of integers are levels like others and have none.
+
 Of many numbers it lasts for many observations, and as long as nothing is tried at a wall nothing
 speaks against it. So of more numbers than `TRUSTED` every third suggestion goes without it. What
 all of that gained and cost is in benchmarks/RESULTS.md.
@@ -23,6 +30,8 @@ all of that gained and cost is in benchmarks/RESULTS.md.
 References:
     [Hvarfner2022] C. Hvarfner, D. Stoll, A. Souza, M. Lindauer, F. Hutter, L. Nardi. PiBO:
         augmenting acquisition functions with user beliefs for Bayesian optimization. ICLR, 2022.
+    [Mitchell1988] T. J. Mitchell, J. J. Beauchamp. Bayesian variable selection in linear
+        regression. Journal of the American Statistical Association, 1988 (spike and slab).
 """
 
 from __future__ import annotations
@@ -49,6 +58,10 @@ MANY = 6
 #: The probability that good values do not mind a wall, before any was seen. So it is what the
 #: density, 1 in the middle of a range, has at its ends.
 FLOOR = 0.05
+#: What the density is exactly at an end before any was tried, and as how many trials that counts.
+END, END_TRIALS = 0.6, 3
+#: So many observations come first and are not counted as trials.
+FIRST = 3
 #: Of more numbers than this one suggestion in so many goes without the belief.
 TRUSTED, EVERY = 12, 3
 #: From so many metrics on the model is asked. With two it speaks mostly for the ends of the front,
@@ -77,6 +90,7 @@ class Interior:
         device: torch.device,
         efficient: Array,
         promising: Array | None = None,
+        end: float = END,
     ):
         """Set up for a space.
 
@@ -86,6 +100,7 @@ class Interior:
             device: to compute on.
             efficient: `k x D`, those of them that are efficient.
             promising: from `count_promising`; `None` where no model was asked.
+            end: from `weigh_ends`, what the density is exactly at an end, at least.
         """
         numbers = _numbers(space)
         if promising is None:
@@ -96,6 +111,7 @@ class Interior:
         self._columns = torch.as_tensor(columns, device=device)
         self._low = tensor(_probability(z, counts, promising[0]), device)
         self._high = tensor(_probability(1 - z, counts, promising[1]), device)
+        self._end = end
         self._power = _power(len(numbers), observations)
         self._is_trusted = len(numbers) <= TRUSTED
 
@@ -112,8 +128,44 @@ class Interior:
         z = Z[..., self._columns].clamp(0.0, 1.0)
         floor = torch.where(z < 0.5, self._low, self._high)
         density = floor + (1 - floor) * 4 * z * (1 - z)
+        density = torch.where((z == 0) | (z == 1), density.clamp_min(self._end), density)
         value: Tensor = self._power * density.log().sum(-1)
         return value
+
+    def is_held(self, X: Array) -> Mask:
+        """`N x D`: which coordinates of rows lie at an end that is worth more than its vicinity.
+
+        No gradient leads away from there, and with a step away the spike is lost.
+        """
+        low, high = (slab.cpu().numpy() < self._end for slab in (self._low, self._high))
+        columns = self._columns.cpu().numpy()
+        held = np.zeros(X.shape, dtype=bool)
+        held[:, columns] = ((X[:, columns] == 0) & low) | ((X[:, columns] == 1) & high)
+        return held
+
+
+def weigh_ends(space: Space, X: Array, is_advance: Mask) -> float:
+    """What the density is exactly at an end of a range, by what was tried there so far.
+
+    It is how often a trial at an end was an advance, as a share of how often one inside was;
+    `END_TRIALS` trials for which that share is `END` are added.
+
+    Args:
+        space: the search space.
+        X: `n x D`, all observations, oldest first.
+        is_advance: `n`, as `Data.advances`.
+
+    Returns:
+        Between `FLOOR` and 1.
+    """
+    V, numbers = space.to_unit(X), _numbers(space)
+    z, counts = V[:, numbers], space.active(V)[:, numbers]
+    at_end = (((z == 0) | (z == 1)) & counts).any(axis=1)
+    # The first ones are advances wherever they lie.
+    at_end, is_advance = at_end[FIRST:], is_advance[FIRST:]
+    inside = (is_advance[~at_end].sum() + 1) / ((~at_end).sum() + 2)
+    share = (is_advance[at_end].sum() / inside + END * END_TRIALS) / (at_end.sum() + END_TRIALS)
+    return float(np.clip(share, FLOOR, 1.0))
 
 
 def count_promising(space: Space, model: SurrogateModel, efficient: Array, limits: Array) -> Array:

@@ -34,6 +34,9 @@ Function = Callable[[Tensor], Tensor]
 #: Pool: spread points and perturbations of good ones. Half of it lost, twice of it gained nothing.
 SPREAD, NEIGHBOURS, SURVIVORS = 512, 512, 64
 CHILDREN, PARENTS = 128, 8
+#: Points of the pool moved to ends of ranges, as long as ends have a weight of their own; and the
+#: probability that one is moved along a second dimension.
+AT_ENDS, SECOND_END = 384, 0.3
 #: So many of the pool are screened at once on a CPU: what is computed on the way fits its caches.
 AT_ONCE = 256
 #: Sizes of a perturbation, in widths of the range, and how many dimensions it moves on average.
@@ -87,7 +90,7 @@ def optimize(
     everything = space.points(WHOLE)
     if everything is not None and len(everything):
         return _best_unseen(everything, score(everything), problem)
-    pool = _pool(problem, rng)
+    pool = _pool(utility, problem, rng)
     X, values = _screen(pool, utility, problem, rng, device)
     chosen = _spread_starts(X, values, STARTS if device.type == "cpu" else STARTS_ON_GPU)
     X, values = _climb_and_round(X[chosen], values[chosen], utility, problem, device)
@@ -105,7 +108,7 @@ def screen(
     Returns:
         One snapped row of `X`, and its log utility.
     """
-    pool = _pool(problem, rng)
+    pool = _pool(utility, problem, rng)
     x, value = _best_unseen(*_screen(pool, utility, problem, rng, device), problem)
     if not is_seen(x, problem.seen):
         return x, value
@@ -300,11 +303,35 @@ def _scorer(utility: Utility, device: torch.device) -> Callable[[Array], Array]:
     return score
 
 
-def _pool(problem: Problem, rng: np.random.Generator) -> Array:
+def move_to_ends(space: Space, X: Array, count: int, rng: np.random.Generator) -> Array:
+    """Rows of which one number, at times two, is moved to an end of its range.
+
+    Args:
+        space: the search space, with a number at least.
+        X: `k x D`, parents.
+        count: `N`.
+        rng: source of the draws.
+
+    Returns:
+        `N x D`, snapped; linear constraints may be broken.
+    """
+    numbers = np.flatnonzero(space.mask_of("real", "level"))
+    V = space.to_unit(X[rng.integers(len(X), size=count)])
+    for rows in (np.arange(count), np.flatnonzero(rng.random(count) < SECOND_END)):
+        ends = rng.integers(2, size=len(rows))
+        V[rows, numbers[rng.integers(len(numbers), size=len(rows))]] = ends
+    return space.from_unit(V)
+
+
+def _pool(utility: Utility, problem: Problem, rng: np.random.Generator) -> Array:
     space = problem.space
     spread = design.sample(space, SPREAD, rng)
     near = perturb(space, problem.incumbents, NEIGHBOURS, rng)
     pool = np.concatenate([spread, near])
+    if utility.interior is not None and space.mask_of("real").any():
+        for parents, share in ((pool, 2), (problem.incumbents, 1)):
+            moved = move_to_ends(space, parents, AT_ENDS * share // 3, rng)
+            pool = np.concatenate([pool, moved])
     return pool[space.meets_constraints(pool) | (np.arange(len(pool)) < len(spread))]
 
 
@@ -371,6 +398,8 @@ def _climb(
     kinds = ("real", "level") if only is None else (only,)
     free = np.zeros_like(X)
     free[:, space.first_columns] = space.active(space.to_unit(X)) & space.mask_of(*kinds)
+    if utility.interior is not None:
+        free[utility.interior.is_held(X)] = 0.0
     if not free.any():
         return X, values
     climbed, _ = climb(

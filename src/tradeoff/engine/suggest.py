@@ -32,7 +32,7 @@ from tradeoff.engine.data import Data, build_data
 from tradeoff.engine.device import choose, tensor
 from tradeoff.engine.exchange import Candidate, Effort, Suggested
 from tradeoff.engine.feasibility import SuccessModel
-from tradeoff.engine.interior import FADED, Interior, count_promising
+from tradeoff.engine.interior import FADED, Interior, count_promising, weigh_ends
 from tradeoff.engine.models import ConditionedModel, SurrogateModel
 from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb, screen
 from tradeoff.engine.space import Space
@@ -347,7 +347,8 @@ def _belief(space: Space, data: Data, model: SurrogateModel) -> Interior | None:
         return None
     efficient = data.efficient
     promising = count_promising(space, model, efficient, data.limits)
-    return Interior(space, len(data.Y), model.X.device, efficient, promising)
+    end = weigh_ends(space, data.X, data.advances)
+    return Interior(space, len(data.Y), model.X.device, efficient, promising, end)
 
 
 def _pick(
