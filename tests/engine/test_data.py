@@ -56,6 +56,45 @@ def test_efficient_are_those_that_meet_the_limits_and_nothing_dominates() -> Non
     assert build_data(Space(SPEC), History(())).efficient.shape == (0, 1)
 
 
+def test_advances_are_efficient_among_those_before_them() -> None:
+    observations = (
+        seen(0.1, 1, 10, 40),  # too hot, and nothing is known yet
+        Observation({"x": 0.15}, {}, {}, failed=True),
+        seen(0.2, 9, 1, 50),  # hotter
+        seen(0.3, 0, 99, 30),  # less hot
+        seen(0.4, 2, 20, 10),  # the first that meets the limit
+        seen(0.5, 9, 1, 21),  # too hot, when others are not
+        seen(0.6, 1, 30, 10),  # dominated
+        seen(0.7, 2, 20, 10),  # a repeat
+        seen(0.8, 3, 25, 10),
+        seen(0.9, 4, 10, 10),  # dominates all
+        seen(1.0, 3.5, 11, 10),
+    )
+
+    data = build_data(Space(SPEC), History(observations))
+
+    assert data.X[data.advances, 0].tolist() == [0.1, 0.3, 0.4, 0.8, 0.9]
+    assert data.advances.shape == (11,)
+    assert build_data(Space(SPEC), History(())).advances.shape == (0,)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 9)] * 3), max_size=20))
+def test_all_that_is_efficient_was_an_advance_or_repeats_one(
+    values: list[tuple[int, int, int]],
+) -> None:
+    observations = tuple(
+        seen(k / 20, gain, cost, 15 + heat) for k, (gain, cost, heat) in enumerate(values)
+    )
+    data = build_data(Space(SPEC), History(observations))
+
+    advances = data.advances
+
+    efficient = np.isin(data.X[:, 0], data.efficient[:, 0])
+    before = {tuple(y) for y in data.Y[advances, : data.objectives]}
+    assert all(tuple(y) in before for y in data.Y[efficient, : data.objectives])
+    assert not len(data.Y) or advances[0]
+
+
 def test_known_noise_is_a_variance_in_the_same_units() -> None:
     history = History((seen(0.1, 1, 10, 30, 0.5), seen(0.2, 3, 30, 10)))
 

@@ -9,7 +9,7 @@ from tests.engine.histories import Truth, observe
 from tests.engine.specs import CONDITIONAL, category, double, integer, spec_of
 from tradeoff.engine import design, fitting, interior
 from tradeoff.engine.data import build_data
-from tradeoff.engine.interior import Interior, count_promising
+from tradeoff.engine.interior import Interior, count_promising, weigh_ends
 from tradeoff.engine.space import Space
 from tradeoff.engine.state import State
 from tradeoff.engine.suggest import suggest
@@ -19,6 +19,8 @@ from tradeoff.spec.values import Value
 
 CPU = torch.device("cpu")
 CUBE = spec_of(*[double(f"x{i}") for i in range(6)])
+#: Next to an end of a range, where the end's own weight does not count.
+NEAR = 1e-9
 
 
 def belief_of(
@@ -34,10 +36,42 @@ def rows(*rows: list[float]) -> torch.Tensor:
 def test_middle_costs_nothing_and_each_wall_the_floor() -> None:
     belief = belief_of(Space(CUBE), 6)
 
-    middle, one_wall, corner = belief.log_density(rows([0.5] * 6, [0.0] + [0.5] * 5, [1.0] * 6))
+    densities = belief.log_density(rows([0.5] * 6, [NEAR] + [0.5] * 5, [1 - NEAR] * 6))
 
     wall = interior.STRENGTH * math.log(interior.FLOOR)
-    assert [float(middle), float(one_wall), float(corner)] == pytest.approx([0, wall, 6 * wall])
+    assert densities.tolist() == pytest.approx([0, wall, 6 * wall])
+
+
+def test_each_end_costs_less_than_what_is_next_to_it() -> None:
+    belief = belief_of(Space(CUBE), 6)
+
+    one, corner, beyond = belief.log_density(rows([0.0] + [0.5] * 5, [1.0] * 6, [2.0] * 6))
+
+    end = interior.STRENGTH * math.log(interior.END)
+    assert [float(one), float(corner), float(beyond)] == pytest.approx([end, 6 * end, 6 * end])
+
+
+def test_no_end_is_believed_in_less_than_what_is_next_to_it() -> None:
+    """Good values all over one wall, not just at the end of the range."""
+    belief = Interior(Space(CUBE), 6, CPU, Space(CUBE).encode([at(0.001)] * 9), end=interior.FLOOR)
+
+    end, near = belief.log_density(rows([0.0] + [0.5] * 5, [NEAR] + [0.5] * 5))
+
+    assert float(end) == pytest.approx(float(near))
+    assert float(near) > interior.STRENGTH * math.log(0.9)
+
+
+def test_coordinates_are_held_at_ends_and_not_where_good_values_lie_all_over_the_wall() -> None:
+    X = np.array([[0.0, 1.0, 0.0, 0.5, NEAR, 1 - NEAR]])
+    seen = [at(0.001)] * 9
+
+    held = belief_of(Space(CUBE), 6, seen).is_held(X)
+
+    assert held.tolist() == [[False, True, True, False, False, False]]
+    space = Space(spec_of(integer("k", 0, 9), category("c", "u", "v"), double("x")))
+    corner = space.encode([{"k": 0, "c": "u", "x": 1.0}])
+    assert belief_of(space, 6).is_held(corner).sum() == 1
+    assert belief_of(space, 6).is_held(corner)[:, space.first_columns[2]].all()
 
 
 def test_belief_fades_with_the_observations_for_each_number() -> None:
@@ -47,7 +81,7 @@ def test_belief_fades_with_the_observations_for_each_number() -> None:
 
     assert few == pytest.approx(none / 4)
     assert many == pytest.approx(none / 100)
-    corner = belief_of(Space(CUBE), 6 * interior.FADED).log_density(rows([0.0] * 6))
+    corner = belief_of(Space(CUBE), 6 * interior.FADED).log_density(rows([NEAR] * 6))
     assert float(corner) > -0.05  # so it makes no difference that it is left out from there on
 
 
@@ -55,7 +89,7 @@ def test_a_corner_of_many_parameters_is_no_more_unlikely_than_one_of_twelve() ->
     corners = []
     for p in (interior.MANY, 100):
         space = Space(spec_of(*[double(f"x{i}") for i in range(p)]))
-        corners.append(float(belief_of(space, p).log_density(rows([0.0] * p))))
+        corners.append(float(belief_of(space, p).log_density(rows([NEAR] * p))))
 
     assert corners[0] == pytest.approx(corners[1])
 
@@ -75,7 +109,7 @@ def test_only_numbers_without_a_prior_take_part() -> None:
 
 
 def test_slope_is_finite_on_the_walls_and_beyond() -> None:
-    Z = rows([0.0, 1.0, 0.5, -1.0, 2.0, 1e-9]).requires_grad_(True)
+    Z = rows([NEAR, 1 - NEAR, 0.0, -1.0, 2.0, 1.0]).requires_grad_(True)
 
     (slope,) = torch.autograd.grad(belief_of(Space(CUBE), 3).log_density(Z).sum(), Z)
 
@@ -88,7 +122,7 @@ def at(x0: float, *, others: float = 0.5) -> dict[str, Value]:
 
 
 def test_belief_yields_at_walls_where_efficient_observations_lie_and_only_there() -> None:
-    Z = rows([0.0] + [0.5] * 5, [1.0] + [0.5] * 5, [0.5, 0.0] + [0.5] * 4)
+    Z = rows([NEAR] + [0.5] * 5, [1 - NEAR] + [0.5] * 5, [0.5, NEAR] + [0.5] * 4)
     space = Space(CUBE)
 
     unseen = belief_of(space, 6).log_density(Z)
@@ -103,7 +137,7 @@ def test_belief_yields_at_walls_where_efficient_observations_lie_and_only_there(
 
 
 def test_few_efficient_observations_elsewhere_change_little() -> None:
-    Z, space = rows([0.0] * 6), Space(CUBE)
+    Z, space = rows([NEAR] * 6), Space(CUBE)
 
     unseen, inside = (
         float(belief_of(space, 6, seen).log_density(Z)) for seen in ([], [at(0.3, others=0.7)] * 3)
@@ -115,7 +149,7 @@ def test_few_efficient_observations_elsewhere_change_little() -> None:
 def test_where_a_parameter_is_switched_off_is_no_evidence() -> None:
     space = Space(CONDITIONAL)  # momentum belongs to sgd
     fixed: dict[str, Value] = {"rate": 1e-3, "warmup": 5, "schedule": "flat"}
-    Z = torch.as_tensor(space.encode([fixed | {"optimizer": "sgd", "momentum": 0.0}]))
+    Z = torch.as_tensor(space.encode([fixed | {"optimizer": "sgd", "momentum": NEAR}]))
 
     unseen, off, on = (
         float(belief_of(space, 5, seen).log_density(Z))
@@ -241,7 +275,7 @@ def test_of_many_efficient_observations_some_are_looked_at() -> None:
 
 
 def test_what_the_model_finds_promising_counts_as_if_it_had_been_seen() -> None:
-    Z, space = rows([0.0] + [0.5] * 5, [1.0] + [0.5] * 5), Space(CUBE)
+    Z, space = rows([NEAR] + [0.5] * 5, [1 - NEAR] + [0.5] * 5), Space(CUBE)
     found = np.zeros((2, 6))
     found[0, 0] = 1
 
@@ -254,7 +288,7 @@ def test_what_the_model_finds_promising_counts_as_if_it_had_been_seen() -> None:
 
 @pytest.mark.parametrize("x0", [0.0, 0.5, 1.0])
 def test_any_number_of_efficient_observations_leaves_the_belief_finite(x0: float) -> None:
-    Z = rows([0.0] * 6, [1.0] * 6).requires_grad_(True)
+    Z = rows([0.0] * 6, [1.0] * 6, [NEAR] * 6, [1 - NEAR] * 6).requires_grad_(True)
 
     value = belief_of(Space(CUBE), 6, [at(x0)] * 5_000).log_density(Z)
     (slope,) = torch.autograd.grad(value.sum(), Z)
@@ -297,6 +331,45 @@ def test_of_many_numbers_one_suggestion_in_three_goes_without_the_belief() -> No
 
     assert not any(doubts(interior.TRUSTED))
     assert sum(doubts(interior.TRUSTED + 1)) == 10
+
+
+def ends_of(pattern: str, *, good: str) -> float:
+    """What ends are worth after observations inside (`i`) and at ends (`e`), some of them good.
+
+    Args:
+        pattern: where each lies.
+        good: which were advances, `+`.
+    """
+    points = [at(1.0 if place == "e" else 0.3) for place in pattern]
+    is_advance = np.array([mark == "+" for mark in good], dtype=bool)
+    return weigh_ends(Space(CUBE), Space(CUBE).encode(points), is_advance)
+
+
+def test_ends_are_worth_what_was_found_at_them() -> None:
+    assert ends_of("", good="") == pytest.approx(interior.END)
+    assert ends_of("iiii" * 5, good="+---" * 5) == pytest.approx(interior.END)
+    as_good, worse = (
+        ends_of("iii" + "ieie" * 8, good="+++" + marks * 8) for marks in ("++--", "+---")
+    )
+    assert as_good == pytest.approx(0.95, abs=0.05)
+    assert worse < 0.3
+    assert ends_of("iii" + "e" * 90, good="+++" + "-" * 90) == interior.FLOOR
+    assert ends_of("iii" + "ei" * 30, good="+++" + "+-" * 30) == 1.0
+
+
+def test_first_observations_are_no_evidence_of_ends() -> None:
+    assert ends_of("eee", good="+++") == pytest.approx(interior.END)
+    assert ends_of("iii", good="---") == pytest.approx(interior.END)
+
+
+def test_ends_of_integers_and_of_what_is_switched_off_are_no_trials() -> None:
+    space = Space(CONDITIONAL)
+    point: dict[str, Value] = {"rate": 1e-3, "warmup": 1, "schedule": "flat", "optimizer": "adam"}
+    X = space.encode([point] * 9)
+
+    assert weigh_ends(space, X, np.zeros(9, dtype=bool)) == pytest.approx(interior.END)
+    sgd = space.encode([{"rate": 1e-3, "optimizer": "sgd", "momentum": 0.0}] * 9)
+    assert weigh_ends(space, sgd, np.zeros(9, dtype=bool)) < interior.END
 
 
 def best_on_walls(p: int, metrics: list[dict[str, str]], *, observations: int) -> float:

@@ -19,6 +19,7 @@ from tests.engine.specs import (
     specs,
 )
 from tradeoff.engine import design, optimize
+from tradeoff.engine.interior import Interior
 from tradeoff.engine.optimize import Problem, Walls
 from tradeoff.engine.space import Space
 from tradeoff.spec.experiment import ExperimentSpec
@@ -30,8 +31,8 @@ CPU = torch.device("cpu")
 class Bowl:
     """A utility with a known best point, in place of the real one."""
 
-    def __init__(self, function: Callable[[Tensor], Tensor]):
-        self.function = function
+    def __init__(self, function: Callable[[Tensor], Tensor], interior: Interior | None = None):
+        self.function, self.interior = function, interior
 
     def __call__(self, Z: Tensor, *, screen: bool = False) -> Tensor:
         return self.function(Z)
@@ -220,3 +221,40 @@ def test_neighbours_stay_inside_constraints_up_to_rounding() -> None:
     children = optimize.perturb(space, design.sample(space, 8, rng), 200, rng)
 
     assert space.meets_constraints(children).mean() > 0.95
+
+
+def test_points_at_ends_differ_from_their_parents_in_a_number_or_two() -> None:
+    space = Space(MIXED)
+    rng = np.random.default_rng(0)
+    parents = design.sample(space, 1, rng)
+
+    moved = optimize.move_to_ends(space, parents, 400, rng)
+
+    found, (parent,) = space.decode(moved), space.decode(parents)
+    ends = {"rate": {1e-5, 1e-1}, "momentum": {0.0, 0.99}, "layers": {1, 4}, "batch": {16, 64}}
+    changes = [{name for name in point if point[name] != parent[name]} for point in found]
+    assert {len(change) for change in changes} <= {0, 1, 2}
+    assert 0.5 < np.mean([len(change) == 1 for change in changes]) < 0.9
+    for name, (low, high) in ((name, sorted(values)) for name, values in ends.items()):
+        reached = {point[name] for point, change in zip(found, changes, strict=True) if name in change}
+        assert reached | {parent[name]} >= {low, high}
+        assert reached <= {low, high}
+
+
+def test_good_values_at_an_end_are_found_only_if_ends_have_a_weight() -> None:
+    """The utility is better at an end than anywhere near it, so that no slope leads there."""
+    spec = spec_of(*[double(f"x{i}") for i in range(6)])
+    space = Space(spec)
+
+    def spiked(Z: Tensor) -> Tensor:
+        return (Z[:, 3] == 1).double() - ((Z - 0.5) ** 2).sum(-1)
+
+    belief = Interior(space, 6, CPU, np.empty((0, 6)))
+    without, value = best_of(spec, Bowl(spiked))
+    x, best = best_of(spec, Bowl(spiked, belief))
+
+    assert without == pytest.approx([0.5] * 6, abs=0.01)
+    assert x == pytest.approx([0.5, 0.5, 0.5, 1.0, 0.5, 0.5], abs=0.01)  # the others climb on
+    assert x[3] == 1.0
+    assert best == pytest.approx(0.75, abs=0.01)
+    assert value == pytest.approx(0.0, abs=0.01)

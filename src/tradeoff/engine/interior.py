@@ -17,11 +17,11 @@ three metrics or more much of the front lies at walls: there what the model is f
 efficient at a wall counts as if it had been seen.
 
 An end itself is another matter than what is next to it. Where more is always better the best value
-is the end, exactly: of what lies at ends most lies at them and not near. So each end has a weight of
-its own, a spike on the slab [Mitchell1988]. A search with it tries one end or two in the middle of
-the others, where without any belief it tries corners. How much an end is worth is learned from all
-of them together: how often what was tried at an end was efficient when it came in, beside how often
-what lay inside was (`weigh_ends`). The ends of integers are levels like others and have none.
+is the end, exactly: of what lies at ends most lies at them and not near. So each end has a weight
+of its own, a spike on the slab [Mitchell1988]. A search with it tries one end or two in the middle
+of the others, where without any belief it tries corners. How much an end is worth is learned from
+all of them together: how often what was tried at an end was efficient when it came in, beside how
+often what lay inside was (`weigh_ends`). The ends of integers are levels like others and have none.
 
 Of many numbers it lasts for many observations, and as long as nothing is tried at a wall nothing
 speaks against it. So of more numbers than `TRUSTED` every third suggestion goes without it. What
