@@ -236,7 +236,9 @@ def test_points_at_ends_differ_from_their_parents_in_a_number_or_two() -> None:
     assert {len(change) for change in changes} <= {0, 1, 2}
     assert 0.5 < np.mean([len(change) == 1 for change in changes]) < 0.9
     for name, (low, high) in ((name, sorted(values)) for name, values in ends.items()):
-        reached = {point[name] for point, change in zip(found, changes, strict=True) if name in change}
+        reached = {
+            point[name] for point, change in zip(found, changes, strict=True) if name in change
+        }
         assert reached | {parent[name]} >= {low, high}
         assert reached <= {low, high}
 
