@@ -393,12 +393,26 @@ def best_on_walls(p: int, metrics: list[dict[str, str]], *, observations: int) -
 
 
 @pytest.mark.parametrize(("p", "metrics", "observations"), [(8, THREE, 15), (20, THREE[:2], 30)])
-def test_good_values_on_many_walls_are_found(
+def test_good_values_on_many_walls_are_found_also_without_a_weight_of_ends(
     p: int, metrics: list[dict[str, str]], observations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tradeoff.engine.suggest.weigh_ends", lambda *_: interior.LEAST)
     found = best_on_walls(p, metrics, observations=observations)
     monkeypatch.setattr(interior, "EVERY", 1_000)
     monkeypatch.setattr(interior, "MARGIN", math.inf)  # so that the model speaks for no wall
+    without = best_on_walls(p, metrics, observations=observations)
+
+    assert found > without + 0.05
+
+
+@pytest.mark.parametrize(
+    ("p", "metrics", "observations"), [(8, THREE[:2], 15), (12, THREE[:2], 20)]
+)
+def test_good_values_at_many_ends_are_found_since_ends_have_a_weight(
+    p: int, metrics: list[dict[str, str]], observations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = best_on_walls(p, metrics, observations=observations)
+    monkeypatch.setattr("tradeoff.engine.suggest.weigh_ends", lambda *_: interior.LEAST)
     without = best_on_walls(p, metrics, observations=observations)
 
     assert found > without + 0.1
