@@ -73,8 +73,7 @@ def test_advances_are_efficient_among_those_before_them() -> None:
 
     data = build_data(Space(SPEC), History(observations))
 
-    assert data.X[data.advances, 0].tolist() == [0.1, 0.3, 0.4, 0.8, 0.9]
-    assert data.advances.shape == (11,)
+    assert data.successes[data.advances, 0].tolist() == [0.1, 0.3, 0.4, 0.8, 0.9]
     assert build_data(Space(SPEC), History(())).advances.shape == (0,)
 
 

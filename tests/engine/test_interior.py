@@ -304,14 +304,33 @@ def bowl(point: Mapping[str, Value]) -> Mapping[str, float]:
     return {"gain": -away * math.cos(x[0]), "loss": away * math.sin(x[0])}
 
 
-def on_walls(seed: int) -> int:
-    """How many of the six coordinates of the first suggestion by a model lie on a bound."""
+def on_walls(seed: int, *, failed: int = 0) -> int:
+    """How many of the six coordinates of the first suggestion by a model lie on a bound.
+
+    Args:
+        seed: of the design and the suggestion.
+        failed: how many of the nine observations before it failed.
+    """
     points = design.space_filling(CUBE, seed=seed, start=0, count=9)
-    history = History(tuple(observe(point, bowl) for point in points))
+    history = History(
+        tuple(
+            observe(point, bowl if number >= failed else lambda _: None)
+            for number, point in enumerate(points)
+        )
+    )
     suggested = suggest(CUBE, history, 1, State.initial(seed))
     assert suggested.candidates[0].source == "model"
     x = np.array([float(v) for v in suggested.candidates[0].assignments.values()])
     return int(((x < 1e-6) | (x > 1 - 1e-6)).sum())
+
+
+def test_ends_have_no_weight_of_their_own_once_a_training_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tradeoff.engine.suggest.weigh_ends", lambda *_: 1.0)  # as the middle
+
+    assert sum(on_walls(seed) for seed in range(4)) >= 4
+    assert sum(on_walls(seed, failed=1) for seed in range(4)) <= 1
 
 
 def test_few_observations_do_not_send_the_search_to_corners(

@@ -240,7 +240,7 @@ class Data:
 
     @property
     def advances(self) -> Mask:
-        """Which of all observations, failed or not, were ahead of the ones before them.
+        """Which of the successes were ahead of those before them.
 
         That is efficient among those so far; until one meets the limits, nearer to them than any.
         """
@@ -255,9 +255,7 @@ class Data:
             elif not (front >= y).all(axis=1).any():
                 is_ahead[row] = True
                 front = np.concatenate([front[~(front <= y).all(axis=1)], y[None]])
-        advances = np.zeros(len(self.X), dtype=bool)
-        advances[~self.failed] = is_ahead
-        return advances
+        return is_ahead
 
     @property
     def objectives(self) -> int:

@@ -22,6 +22,8 @@ of its own, a spike on the slab [Mitchell1988]. A search with it tries one end o
 of the others, where without any belief it tries corners. How much an end is worth is learned from
 all of them together: how often what was tried at an end was efficient when it came in, beside how
 often what lay inside was (`weigh_ends`). The ends of integers are levels like others and have none.
+Nor have any once a training failed: at two ends at once much more fails than the model of success
+expects from what it knows of the inside.
 
 Of many numbers it lasts for many observations, and as long as nothing is tried at a wall nothing
 speaks against it. So of more numbers than `TRUSTED` every third suggestion goes without it. What
@@ -100,7 +102,8 @@ class Interior:
             device: to compute on.
             efficient: `k x D`, those of them that are efficient.
             promising: from `count_promising`; `None` where no model was asked.
-            end: from `weigh_ends`, what the density is exactly at an end, at least.
+            end: from `weigh_ends`, what the density is exactly at an end, at least; with 0 ends have no
+                weight of their own.
         """
         numbers = _numbers(space)
         if promising is None:
@@ -111,7 +114,7 @@ class Interior:
         self._columns = torch.as_tensor(columns, device=device)
         self._low = tensor(_probability(z, counts, promising[0]), device)
         self._high = tensor(_probability(1 - z, counts, promising[1]), device)
-        self._end = end
+        self.end = end
         self._power = _power(len(numbers), observations)
         self._is_trusted = len(numbers) <= TRUSTED
 
@@ -128,7 +131,7 @@ class Interior:
         z = Z[..., self._columns].clamp(0.0, 1.0)
         floor = torch.where(z < 0.5, self._low, self._high)
         density = floor + (1 - floor) * 4 * z * (1 - z)
-        density = torch.where((z == 0) | (z == 1), density.clamp_min(self._end), density)
+        density = torch.where((z == 0) | (z == 1), density.clamp_min(self.end), density)
         value: Tensor = self._power * density.log().sum(-1)
         return value
 
@@ -137,7 +140,7 @@ class Interior:
 
         No gradient leads away from there, and with a step away the spike is lost.
         """
-        low, high = (slab.cpu().numpy() < self._end for slab in (self._low, self._high))
+        low, high = (slab.cpu().numpy() < self.end for slab in (self._low, self._high))
         columns = self._columns.cpu().numpy()
         held = np.zeros(X.shape, dtype=bool)
         held[:, columns] = ((X[:, columns] == 0) & low) | ((X[:, columns] == 1) & high)
@@ -152,7 +155,7 @@ def weigh_ends(space: Space, X: Array, is_advance: Mask) -> float:
 
     Args:
         space: the search space.
-        X: `n x D`, all observations, oldest first.
+        X: `n x D`, observations with values, oldest first.
         is_advance: `n`, as `Data.advances`.
 
     Returns:

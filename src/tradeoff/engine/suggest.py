@@ -347,7 +347,7 @@ def _belief(space: Space, data: Data, model: SurrogateModel) -> Interior | None:
         return None
     efficient = data.efficient
     promising = count_promising(space, model, efficient, data.limits)
-    end = weigh_ends(space, data.X, data.advances)
+    end = 0.0 if data.failed.any() else weigh_ends(space, data.successes, data.advances)
     return Interior(space, len(data.Y), model.X.device, efficient, promising, end)
 
 
