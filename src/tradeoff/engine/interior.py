@@ -102,8 +102,8 @@ class Interior:
             device: to compute on.
             efficient: `k x D`, those of them that are efficient.
             promising: from `count_promising`; `None` where no model was asked.
-            end: from `weigh_ends`, what the density is exactly at an end, at least; with 0 ends have no
-                weight of their own.
+            end: from `weigh_ends`, what the density is exactly at an end, at least; with 0 an end has
+                no weight of its own.
         """
         numbers = _numbers(space)
         if promising is None:
