@@ -102,7 +102,7 @@ class Interior:
             device: to compute on.
             efficient: `k x D`, those of them that are efficient.
             promising: from `count_promising`; `None` where no model was asked.
-            end: from `weigh_ends`, what the density is exactly at an end, at least; with 0 an end has
+            end: from `weigh_ends`, what the density is exactly at an end, at least; 0 if it has
                 no weight of its own.
         """
         numbers = _numbers(space)
