@@ -99,6 +99,19 @@ def test_decode_undoes_encode(spec: ExperimentSpec, seed: int) -> None:
                 assert value == after[name]
 
 
+@given(st.floats(1e-6, 1e7), st.floats(1.1, 1e6), st.booleans())
+def test_ends_of_ranges_are_the_bounds_to_the_last_digit(
+    low: float, factor: float, is_log: bool
+) -> None:
+    more = {"transformation": "log"} if is_log else {}
+    space = Space(spec_of(double("x", low, low * factor, **more)))
+
+    points = space.decode(space.from_unit(np.array([[0.0], [1.0]])))
+
+    assert points == [{"x": low}, {"x": low * factor}]
+    assert space.to_unit(space.encode(points)).tolist() == [[0.0], [1.0]]
+
+
 @given(specs(), st.integers(0, 2**31))
 def test_decoded_points_are_what_the_spec_permits(spec: ExperimentSpec, seed: int) -> None:
     space = Space(spec)

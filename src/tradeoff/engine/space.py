@@ -364,7 +364,8 @@ def _parameter_dimension(
         size = int(high) - int(low) + 1
         return Dimension(name, "level", start, 1, size, low, high, None, conditions, parameter)
     if parameter.transformation == "log":
-        low, high = math.log(low), math.log(high)
+        # As values are read: math.log may differ in the last digit, and an end would not be one.
+        low, high = np.log([low, high]).tolist()
     return Dimension(name, "real", start, 1, 0, low, high, None, conditions, parameter)
 
 
@@ -417,10 +418,13 @@ def decode_value(dimension: Dimension, v: float) -> Value:
     if dimension.kind != "real":
         k = int(_level(np.array([v]), dimension.size)[0])
         return dimension.values[k] if dimension.values is not None else int(dimension.low) + k
-    value = dimension.low + v * (dimension.high - dimension.low)
     assert dimension.parameter is not None, "a conditional is never real"
     assert dimension.parameter.bounds is not None, "a real has bounds"
     bounds = dimension.parameter.bounds
+    # The ends as the user wrote them: logarithm and back would be beside them by a last digit.
+    if v in (0.0, 1.0):
+        return bounds.max if v else bounds.min
+    value = dimension.low + v * (dimension.high - dimension.low)
     return min(max(math.exp(value) if dimension.is_log else value, bounds.min), bounds.max)
 
 
