@@ -68,10 +68,33 @@ def test_coordinates_are_held_at_ends_and_not_where_good_values_lie_all_over_the
     held = belief_of(Space(CUBE), 6, seen).is_held(X)
 
     assert held.tolist() == [[False, True, True, False, False, False]]
-    space = Space(spec_of(integer("k", 0, 9), category("c", "u", "v"), double("x")))
-    corner = space.encode([{"k": 0, "c": "u", "x": 1.0}])
+    space = Space(spec_of(integer("k", 0, 99), category("c", "u", "v"), double("x")))
+    corner = space.encode([{"k": 0, "c": "u", "x": 1.0}])  # levels are searched, not climbed
     assert belief_of(space, 6).is_held(corner).sum() == 1
     assert belief_of(space, 6).is_held(corner)[:, space.first_columns[2]].all()
+
+
+@pytest.mark.parametrize("size", [interior.LEVELS, 101])
+def test_ends_of_many_levels_count_and_those_of_few_do_not(size: int) -> None:
+    levels = [k / 8 for k in range(size)]
+    grid = {"name": "g", "type": "double", "grid": levels}
+    few = {**grid, "name": "f", "grid": levels[1 : interior.LEVELS]}  # one less
+    space = Space(spec_of(integer("k", 1, size), grid, few))
+    middle: dict[str, Value] = {"k": size // 2, "g": levels[size // 2], "f": 1.25}
+    ends: list[dict[str, Value]] = [{"k": 1}, {"k": size}, {"g": 0.0}, {"g": levels[-1]}]
+    others: list[dict[str, Value]] = [{"k": 2}, {"g": levels[-2]}, {"f": 1 / 8}, {"f": 19 / 8}]
+    worth, less = (
+        belief_of(space, 3).log_density(torch.as_tensor(space.encode([middle | x for x in points])))
+        for points in (ends, others)
+    )
+
+    least = interior.STRENGTH * math.log(interior.END)
+    assert worth.tolist() == pytest.approx([least] * 4, abs=0.1)
+    assert float(less.max()) < least - 0.5
+    trials = [space.encode([middle | x for x in points] * 3) for points in (ends, others)]
+    shares = [weigh_ends(space, X, np.zeros(len(X), dtype=bool)) for X in trials]
+    assert shares[0] < interior.END
+    assert shares[1] == pytest.approx(interior.END)
 
 
 def test_belief_fades_with_the_observations_for_each_number() -> None:
@@ -381,7 +404,7 @@ def test_first_observations_are_no_evidence_of_ends() -> None:
     assert ends_of("iii", good="---") == pytest.approx(interior.END)
 
 
-def test_ends_of_integers_and_of_what_is_switched_off_are_no_trials() -> None:
+def test_ends_of_few_levels_and_of_what_is_switched_off_are_no_trials() -> None:
     space = Space(CONDITIONAL)
     point: dict[str, Value] = {"rate": 1e-3, "warmup": 1, "schedule": "flat", "optimizer": "adam"}
     X = space.encode([point] * 9)

@@ -21,9 +21,9 @@ is the end, exactly: of what lies at ends most lies at them and not near. So eac
 of its own, a spike on the slab [Mitchell1988]. A search with it tries one end or two in the middle
 of the others, where without any belief it tries corners. How much an end is worth is learned from
 all of them together: how often what was tried at an end was efficient when it came in, beside how
-often what lay inside was (`weigh_ends`). The ends of integers are levels like others and have none.
-Nor have any once a training failed: at two ends at once much more fails than the model of success
-expects from what it knows of the inside.
+often what lay inside was (`weigh_ends`). Of integers and grids with few levels half of all points
+lie at ends anyway, and these have none. Nor have any once a training failed: at two ends at once
+much more fails than the model of success expects from what it knows of the inside.
 
 Of many numbers it lasts for many observations, and as long as nothing is tried at a wall nothing
 speaks against it. So of more numbers than `TRUSTED` every third suggestion goes without it. What
@@ -64,6 +64,10 @@ FLOOR = 0.05
 END, END_TRIALS = 0.6, 3
 #: So many observations come first and are not counted as trials.
 FIRST = 3
+#: From so many levels on integers and grids have ends.
+LEVELS = 20
+#: So close to an end is at it.
+TOLERANCE = 1e-12
 #: Of more numbers than this one suggestion in so many goes without the belief.
 TRUSTED, EVERY = 12, 3
 #: From so many metrics on the model is asked. With two it speaks mostly for the ends of the front,
@@ -114,6 +118,7 @@ class Interior:
         self._columns = torch.as_tensor(columns, device=device)
         self._low = tensor(_probability(z, counts, promising[0]), device)
         self._high = tensor(_probability(1 - z, counts, promising[1]), device)
+        self._ends = tensor(_ends(space), device)
         self.end = end
         self._power = _power(len(numbers), observations)
         self._is_trusted = len(numbers) <= TRUSTED
@@ -131,19 +136,21 @@ class Interior:
         z = Z[..., self._columns].clamp(0.0, 1.0)
         floor = torch.where(z < 0.5, self._low, self._high)
         density = floor + (1 - floor) * 4 * z * (1 - z)
-        density = torch.where((z == 0) | (z == 1), density.clamp_min(self.end), density)
+        at_end = (z <= self._ends + TOLERANCE) | (z >= 1 - self._ends - TOLERANCE)
+        density = torch.where(at_end, density.clamp_min(self.end), density)
         value: Tensor = self._power * density.log().sum(-1)
         return value
 
     def is_held(self, X: Array) -> Mask:
-        """`N x D`: which coordinates of rows lie at an end that is worth more than its vicinity.
+        """`N x D`: which reals of rows lie at an end that is worth more than its vicinity.
 
         No gradient leads away from there, and with a step away the spike is lost.
         """
         low, high = (slab.cpu().numpy() < self.end for slab in (self._low, self._high))
-        columns = self._columns.cpu().numpy()
+        columns, is_real = self._columns.cpu().numpy(), self._ends.cpu().numpy() == 0
+        at_low, at_high = X[:, columns] <= TOLERANCE, X[:, columns] >= 1 - TOLERANCE
         held = np.zeros(X.shape, dtype=bool)
-        held[:, columns] = ((X[:, columns] == 0) & low) | ((X[:, columns] == 1) & high)
+        held[:, columns] = is_real & (at_low & low | at_high & high)
         return held
 
 
@@ -161,9 +168,10 @@ def weigh_ends(space: Space, X: Array, is_advance: Mask) -> float:
     Returns:
         Between `FLOOR` and 1.
     """
-    V, numbers = space.to_unit(X), _numbers(space)
+    V, numbers, ends = space.to_unit(X), _numbers(space), _ends(space)
     z, counts = V[:, numbers], space.active(V)[:, numbers]
-    at_end = (((z == 0) | (z == 1)) & counts).any(axis=1)
+    is_end = (z <= ends + TOLERANCE) | (z >= 1 - ends - TOLERANCE)
+    at_end: Mask = np.any(is_end & counts, axis=1)
     # The first ones are advances wherever they lie.
     at_end, is_advance = at_end[FIRST:], is_advance[FIRST:]
     inside = (is_advance[~at_end].sum() + 1) / ((~at_end).sum() + 2)
@@ -216,6 +224,20 @@ def _numbers(space: Space) -> list[int]:
         and dimension.parameter is not None
         and dimension.parameter.prior is None
     ]
+
+
+def _ends(space: Space) -> Array:
+    """`p` coordinates of the lower ends, which are as far from 0 as the upper ones are from 1.
+
+    Infinitely far below it where there is none.
+    """
+    dimensions = [space.dimensions[index] for index in _numbers(space)]
+    return np.array(
+        [
+            0.0 if each.kind == "real" else 0.5 / each.size if each.size >= LEVELS else -math.inf
+            for each in dimensions
+        ]
+    )
 
 
 def _probability(z: Array, counts: Mask, promising: Array) -> Array:
