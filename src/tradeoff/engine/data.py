@@ -246,16 +246,13 @@ class Data:
         """
         m = self.objectives
         missed_by = np.minimum(self.Y[:, m:] - self.limits, 0.0).sum(axis=1)
-        is_ahead = np.zeros(len(self.Y), dtype=bool)
-        front, nearest = np.empty((0, m)), -np.inf
-        for row, (y, missed) in enumerate(zip(self.Y[:, :m], missed_by, strict=True)):
-            if missed < 0:
-                is_ahead[row] = not len(front) and missed > nearest
-                nearest = max(nearest, missed)
-            elif not (front >= y).all(axis=1).any():
-                is_ahead[row] = True
-                front = np.concatenate([front[~(front <= y).all(axis=1)], y[None]])
-        return is_ahead
+        # What misses a limit is behind all that meets them, and then the nearer one is ahead.
+        values = np.where(missed_by[:, None] < 0, -np.inf, self.Y[:, :m])
+        standing = np.column_stack([values, missed_by])
+        return np.array(
+            [not (standing[:row] >= own).all(axis=1).any() for row, own in enumerate(standing)],
+            dtype=bool,
+        )
 
     @property
     def objectives(self) -> int:

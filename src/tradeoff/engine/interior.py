@@ -112,8 +112,7 @@ class Interior:
         numbers = _numbers(space)
         if promising is None:
             promising = np.zeros((2, len(numbers)))
-        V = space.to_unit(efficient)
-        z, counts = V[:, numbers], space.active(V)[:, numbers]
+        z, counts = _coordinates(space, efficient)
         columns = space.first_columns[numbers]
         self._columns = torch.as_tensor(columns, device=device)
         self._low = tensor(_probability(z, counts, promising[0]), device)
@@ -136,7 +135,7 @@ class Interior:
         z = Z[..., self._columns].clamp(0.0, 1.0)
         floor = torch.where(z < 0.5, self._low, self._high)
         density = floor + (1 - floor) * 4 * z * (1 - z)
-        at_end = (z <= self._ends + TOLERANCE) | (z >= 1 - self._ends - TOLERANCE)
+        at_end = torch.minimum(z, 1 - z) <= self._ends + TOLERANCE
         density = torch.where(at_end, density.clamp_min(self.end), density)
         value: Tensor = self._power * density.log().sum(-1)
         return value
@@ -168,10 +167,8 @@ def weigh_ends(space: Space, X: Array, is_advance: Mask) -> float:
     Returns:
         Between `FLOOR` and 1.
     """
-    V, numbers, ends = space.to_unit(X), _numbers(space), _ends(space)
-    z, counts = V[:, numbers], space.active(V)[:, numbers]
-    is_end = (z <= ends + TOLERANCE) | (z >= 1 - ends - TOLERANCE)
-    at_end: Mask = np.any(is_end & counts, axis=1)
+    z, counts = _coordinates(space, X)
+    at_end: Mask = np.any((np.minimum(z, 1 - z) <= _ends(space) + TOLERANCE) & counts, axis=1)
     # The first ones are advances wherever they lie.
     at_end, is_advance = at_end[FIRST:], is_advance[FIRST:]
     inside = (is_advance[~at_end].sum() + 1) / ((~at_end).sum() + 2)
@@ -232,12 +229,16 @@ def _ends(space: Space) -> Array:
     Infinitely far below it where there is none.
     """
     dimensions = [space.dimensions[index] for index in _numbers(space)]
-    return np.array(
-        [
-            0.0 if each.kind == "real" else 0.5 / each.size if each.size >= LEVELS else -math.inf
-            for each in dimensions
-        ]
-    )
+    is_real = [each.kind == "real" for each in dimensions]
+    sizes = np.array([each.size for each in dimensions])
+    lowest_level = np.where(sizes >= LEVELS, 0.5 / np.maximum(sizes, 1), -math.inf)
+    return np.where(is_real, 0.0, lowest_level)
+
+
+def _coordinates(space: Space, X: Array) -> tuple[Array, Mask]:
+    """Of rows the `k x p` coordinates of the numbers, and where those are switched on."""
+    V, numbers = space.to_unit(X), _numbers(space)
+    return V[:, numbers], space.active(V)[:, numbers]
 
 
 def _probability(z: Array, counts: Mask, promising: Array) -> Array:

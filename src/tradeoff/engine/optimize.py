@@ -328,8 +328,8 @@ def _pool(utility: Utility, problem: Problem, rng: np.random.Generator) -> Array
     spread = design.sample(space, SPREAD, rng)
     near = perturb(space, problem.incumbents, NEIGHBOURS, rng)
     pool = np.concatenate([spread, near])
-    ends_count = utility.interior is not None and utility.interior.end > 0
-    if ends_count and space.mask_of("real", "level").any():
+    has_ends = utility.interior is not None and utility.interior.end > 0
+    if has_ends and space.mask_of("real", "level").any():
         for parents, share in ((pool, 2), (problem.incumbents, 1)):
             moved = move_to_ends(space, parents, AT_ENDS * share // 3, rng)
             pool = np.concatenate([pool, moved])
