@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,18 @@ def test_efficient_are_those_that_meet_the_limits_and_nothing_dominates() -> Non
 
     np.testing.assert_allclose(data.efficient, [[0.1], [0.4]])
     assert build_data(Space(SPEC), History(())).efficient.shape == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("failed", "since"),
+    [([], 0), ([0, 0], 0), ([1, 0, 1, 1], 2), ([1, 1], 2), ([0, 1, 0], 0)],
+)
+def test_failures_since_the_last_success_are_counted(failed: list[int], since: int) -> None:
+    bad = np.array(failed, dtype=bool)
+
+    data = replace(build_data(Space(SPEC), History(())), failed=bad, X=np.zeros((len(bad), 1)))
+
+    assert data.failed_in_a_row == since
 
 
 def test_advances_are_efficient_among_those_before_them() -> None:

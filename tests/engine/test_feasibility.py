@@ -114,13 +114,17 @@ def test_regression_answers_when_newton_diverges(monkeypatch: pytest.MonkeyPatch
     assert float(p[failed].mean()) < 0.2
 
 
-def test_doubtful_points_are_penalised_twice() -> None:
+def test_doubtful_points_are_penalised_twice_up_to_the_price_of_a_long_shot() -> None:
     X, failed = failing_corner(60)
     model = SuccessModel(X, failed, LAYOUT)
+    Z, _ = failing_corner(2000, seed=1)
 
-    log_p, gain = model.log_probability(X), model.log_utility(X)
+    log_p, gain = model.log_probability(Z), model.log_utility(Z)
 
-    sure, doubtful = log_p > math.log(0.5), log_p < math.log(0.5)
+    sure, long_shot = log_p > math.log(0.5), log_p < math.log(0.2)
+    doubtful = (log_p < math.log(0.45)) & (log_p > math.log(0.4))
+    assert all(bool(group.any()) for group in (sure, doubtful, long_shot))
     torch.testing.assert_close(gain[sure], 4 * log_p[sure])
     expected = 4 * log_p[doubtful] - 6 * (math.log(0.5) - log_p[doubtful])
     torch.testing.assert_close(gain[doubtful], expected)
+    torch.testing.assert_close(gain[long_shot], log_p[long_shot] - 4)

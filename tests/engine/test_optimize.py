@@ -223,6 +223,39 @@ def test_neighbours_stay_inside_constraints_up_to_rounding() -> None:
     assert space.meets_constraints(children).mean() > 0.95
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_nearby_is_looked_within_steps_of_the_incumbents(name: str) -> None:
+    space = Space(ALL[name])
+    rng = np.random.default_rng(0)
+    *incumbents, target = design.sample(space, 8, rng)[:4]
+    parents = np.array(incumbents)
+    problem = Problem(space, parents, parents, np.full(space.width, 0.5))
+    reals = space.first_columns[space.mask_of("real")]
+
+    for width in (0.1, 0.01):
+        x, value = optimize.look_nearby(peak_at(target), problem, rng, CPU, width=width)  # type: ignore[arg-type]  # a stand-in
+
+        assert not optimize.is_seen(x, parents)
+        assert value == pytest.approx(-((x - target) ** 2).sum() * 30)
+        point = space.decode(x[None])[0]
+        assert ALL[name].check_assignments(point) == point
+        distances = np.abs(x - parents)[:, reals].max(axis=1, initial=0.0)
+        assert name == "conditional" or distances.min() < 5 * width  # five deviations
+
+
+def test_where_all_nearby_is_seen_the_best_anywhere_is_taken() -> None:
+    spec = spec_of(integer("k", 0, 30))
+    space = Space(spec)
+    everything = space.points(100)
+    assert everything is not None
+    far = everything[20]
+    problem = Problem(space, everything[:1], np.delete(everything, 20, axis=0), np.ones(1))
+
+    x, _ = optimize.look_nearby(peak_at(far), problem, np.random.default_rng(0), CPU, width=0.01)  # type: ignore[arg-type]  # a stand-in
+
+    assert x == pytest.approx(far)
+
+
 def test_points_at_ends_differ_from_their_parents_in_a_number_or_two() -> None:
     space = Space(MIXED)
     rng = np.random.default_rng(0)

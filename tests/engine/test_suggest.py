@@ -242,6 +242,46 @@ def test_known_failure_region_is_avoided() -> None:
     assert all(float(c.assignments["x"]) > 0.38 for c in suggested.candidates)
 
 
+CUBE = spec_of(*(double(name) for name in "abcd"))
+
+
+def deep(point: Mapping[str, Value], radius: float = 0.15) -> Mapping[str, float] | None:
+    """Succeeds in a small ball; 0.3 % of the cube."""
+    away = [float(x) - 0.4 for x in point.values()]
+    if math.hypot(*away) > radius:
+        return None
+    return {"gain": away[0], "loss": away[1]}
+
+
+def test_after_failures_in_a_row_the_search_keeps_close_to_the_success() -> None:
+    success = observe(dict.fromkeys("abcd", 0.4), deep)
+    points = design.space_filling(CUBE, seed=0, start=0, count=30)
+    failures = [observe(point, lambda _: None) for point in points]
+
+    for streak, steps in ((2, None), (3, 0.25), (6, 0.054), (12, 0.01)):
+        before, since = failures[: 30 - streak], failures[30 - streak :]
+        (candidate,) = ask(CUBE, History((*before, success, *since))).candidates
+        away = max(abs(float(x) - 0.4) for x in candidate.assignments.values())
+        close = steps is not None
+        assert candidate.explanation["method"].endswith("close to successes") is close
+        assert steps is None or away < 4 * steps
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_success_among_failures_is_soon_followed_by_another(seed: int) -> None:
+    points = design.space_filling(CUBE, seed=seed, start=0, count=40)
+    observations = [observe(point, lambda _: None) for point in points]
+    observations.append(observe(dict.fromkeys("abcd", 0.42), deep))
+    state = replace(State.initial(seed), position=40)
+
+    for _ in range(14):
+        suggested = ask(CUBE, History(tuple(observations)), state=state)
+        state = suggested.state
+        observations.append(observe(suggested.candidates[0].assignments, deep))
+
+    assert any(not observation.failed for observation in observations[41:])
+
+
 # The state
 
 

@@ -231,6 +231,12 @@ class Data:
         return self.X[~self.failed]
 
     @property
+    def failed_in_a_row(self) -> int:
+        """How many observations have failed since the last success."""
+        succeeded = np.flatnonzero(~self.failed)
+        return len(self.failed) - (int(succeeded[-1]) + 1 if len(succeeded) else 0)
+
+    @property
     def efficient(self) -> Array:
         """Rows of the successes that meet the limits and that no other such one dominates."""
         m = self.objectives

@@ -42,6 +42,8 @@ NEWTON_STEPS, CONVERGED, DIVERGED = 20, 1e-4, 1e-1
 POWER = 4.0
 #: Below this probability the utility falls faster still.
 DOUBTFUL, PENALTY = 0.5, 6.0
+#: What is expected to bring so much more, probability included, is worth a failure: the logarithm.
+LONG_SHOT = 4.0
 #: The share of the Laplace variance that suggestions' probabilities are averaged over.
 VARIANCE_SHARE = 0.5
 
@@ -143,9 +145,13 @@ class SuccessModel:
         return covariance @ self._mode.weights + self._mode.base
 
     def log_utility(self, Z: Tensor) -> Tensor:
-        """`N` terms of a log utility: a power of the probability, and a penalty on doubt."""
+        """`N` terms of a log utility: a power of the probability, and a penalty on doubt.
+
+        Not without end, or a search would stay where it first succeeded: a long shot pays a price.
+        """
         log_p = self.log_probability(Z)
-        return POWER * log_p - PENALTY * (math.log(DOUBTFUL) - log_p).clamp_min(0.0)
+        cautious = POWER * log_p - PENALTY * (math.log(DOUBTFUL) - log_p).clamp_min(0.0)
+        return torch.maximum(cautious, log_p - LONG_SHOT)
 
 
 def find_mode(correlation: Tensor, labels: Tensor, amplitude: float) -> Mode:

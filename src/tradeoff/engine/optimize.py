@@ -115,6 +115,34 @@ def screen(
     return _step_off(x, pool, _scorer(utility, device), problem, rng)
 
 
+def look_nearby(
+    utility: Utility,
+    problem: Problem,
+    rng: np.random.Generator,
+    device: torch.device,
+    *,
+    width: float,
+) -> tuple[Array, float]:
+    """The best unseen neighbour of the incumbents: `optimize` for when what it finds fails.
+
+    Args:
+        utility: to maximise.
+        problem: what is searched, and from where.
+        rng: source of the draws.
+        device: to compute on.
+        width: the largest size of a step, in widths of the range.
+
+    Returns:
+        One snapped row of `X`, and its log utility; what `optimize` finds when all are seen.
+    """
+    space, steps = problem.space, (width, width / 2, width / 4)
+    near = perturb(space, problem.incumbents, NEIGHBOURS, rng, steps)
+    near = _unseen(near[space.meets_constraints(near)], problem)
+    if not len(near):
+        return optimize(utility, problem, rng, device)
+    return _best_of(near, _scorer(utility, device))
+
+
 def is_seen(x: Array, seen: Array) -> bool:
     """Whether a row repeats one of `seen`."""
     return bool(len(seen)) and bool((np.abs(seen - x).max(axis=1) < SAME).any())

@@ -12,6 +12,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from tradeoff.engine.exchange import Candidate, Effort, Suggested
 from tradeoff.engine.feasibility import SuccessModel
 from tradeoff.engine.interior import FADED, Interior, count_promising, weigh_ends
 from tradeoff.engine.models import ConditionedModel, SurrogateModel
-from tradeoff.engine.optimize import Problem, is_seen, optimize, perturb, screen
+from tradeoff.engine.optimize import Problem, is_seen, look_nearby, optimize, perturb, screen
 from tradeoff.engine.space import Space
 from tradeoff.engine.state import State
 from tradeoff.spec.experiment import ExperimentSpec
@@ -49,6 +50,9 @@ Array = npt.NDArray[np.float64]
 MANY_METRICS = 4
 #: Step sizes of the climb stay within these lengthscales.
 STEP_BOUNDS = (0.05, 5.0)
+#: After so many failures in a row the search keeps close to what succeeded: at first by steps of
+#: this size, in widths of the range, with each further failure by smaller ones, down to the last.
+STREAK, NEAR, NEARER, NEAREST = 3, 0.25, 0.6, 0.01
 #: An incumbent front smaller than this is filled up with the best sums.
 MIN_INCUMBENTS = 4
 #: Half-width of a 95 % interval, in standard deviations.
@@ -284,7 +288,8 @@ def _from_model(
         mean, variance = fitted.surrogate.predict(X)
         success = None if fitted.success is None else fitted.success.expected_probability(X)
     moments = mean.cpu().numpy(), variance.sqrt().cpu().numpy()
-    explanations = _explain(data, *moments, values, reason, "expected improvement")
+    where = "" if data.failed_in_a_row < STREAK else " close to successes"
+    explanations = _explain(data, *moments, values, reason, f"expected improvement{where}")
     if success is not None:
         for explanation, probability in zip(explanations, success, strict=True):
             explanation["probability_of_success"] = float(probability)
@@ -367,6 +372,9 @@ def _pick(
         ArithmeticError: when no point has a finite utility.
     """
     incumbents, scale = _incumbents(space, data, model), _step_scale(model)
+    if data.failed_in_a_row >= STREAK:
+        incumbents, further = data.successes, data.failed_in_a_row - STREAK
+        search = partial(look_nearby, width=max(NEAR * NEARER**further, NEAREST))
     points = space
     if space.task is not None:
         points = tasks.without_task(space)
