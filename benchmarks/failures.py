@@ -4,9 +4,10 @@
 
 `sentiment`: three in four random configurations fail, with fair warning in the values; in
 `sentiment_flaky` a tenth of the others fail whatever they are, and are reported as failures like
-any other; `crash`: two in five fail, beyond a cliff right next to the best ones. Beside ours:
-`without-classifier` learns nothing of a failure but not to try the same again, `imputing` gives it
-the worst values seen, as SigOpt's optimizer did. Resumable as `benchmarks.quality` is.
+any other; `crash`: two in five fail, beyond a cliff right next to the best ones; `islands`: all but
+one in twenty-seven fail, and what succeeds lies in six boxes. Beside ours: `without-classifier`
+learns nothing of a failure but not to try the same again, `imputing` gives it the worst values
+seen, as SigOpt's optimizer did. Resumable as `benchmarks.quality` is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from benchmarks.quality import options, report
 from benchmarks.quality.__main__ import plan
 from benchmarks.quality.campaign import Ledger, carry_out
 
-PROBLEMS = ("sentiment", "sentiment_flaky", "crash")
+PROBLEMS = ("sentiment", "sentiment_flaky", "crash", "islands")
 OPTIMIZERS = ("tradeoff", "without-classifier", "imputing", "random")
 
 

@@ -285,6 +285,34 @@ def _crash() -> Problem:
     return replace(plain, evaluate=evaluate)
 
 
+#: Centres of the boxes that succeed; the front runs through the first and the third.
+ISLANDS = np.array(
+    [
+        [0.50, 0.50, 0.50, 0.50, 0.50],
+        [0.87, 0.01, 0.82, 0.80, 0.47],
+        [0.30, 0.28, 0.25, 0.45, 0.50],
+        [0.55, 1.00, 0.79, 0.62, 0.99],
+        [0.22, 0.16, 0.61, 0.04, 0.04],
+        [0.51, 0.47, 0.92, 0.63, 0.51],
+    ]
+)
+HALF_WIDTH = 0.2
+
+
+def _islands() -> Problem:
+    """DTLZ2 in five dimensions of which six boxes succeed: the first found is seldom the best."""
+    function = DTLZ2(dim=5, num_objectives=2, negate=True)
+    about = "ours: DTLZ2 of which six boxes succeed, 4 % of the cube"
+    plain = _from_botorch("islands", function, about, best=BEST_ISLANDS)
+
+    def evaluate(point: Point) -> Array | None:
+        x = np.array([float(point[f"x{i}"]) for i in range(5)])
+        succeeds = (np.abs(x - ISLANDS) <= HALF_WIDTH).all(axis=1).any()
+        return plain.evaluate(point) if succeeds else None
+
+    return replace(plain, evaluate=evaluate)
+
+
 def _schools() -> Problem:
     """Choosing among three ways to train, each with parameters of its own.
 
@@ -350,6 +378,8 @@ BEST_NETWORK, BEST_NETWORK_3, BEST_SENTIMENT = 0.2035, 0.0765, 0.186
 BEST_SCHOOLS = 0.1636
 #: Of the front itself, from two million points on it.
 BEST_ZDT3 = 1.33176
+#: Of the arcs that are best within each box, from 200,001 points on each.
+BEST_ISLANDS = 0.35720
 #: From the reference (0, -80), of the front that is known in closed form [Osyczka1995].
 BEST_OSY = 16_795.8
 #: Where all three are the six-hump camel: -0.7221399 at (0.0449, -0.7127).
@@ -397,6 +427,7 @@ _PROBLEMS: dict[str, Callable[[], Problem]] = {
     "network": _network,
     "sentiment": _sentiment,
     "crash": _crash,
+    "islands": _islands,
     "sentiment_flaky": lambda: _sentiment(flaky=0.1),
     "network3": lambda: _network(3),
     "car": lambda: _from_botorch("car", CarSideImpact(negate=True), "[Tanabe2020]; four metrics"),
