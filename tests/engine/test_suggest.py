@@ -267,6 +267,17 @@ def test_after_failures_in_a_row_the_search_keeps_close_to_the_success() -> None
         assert steps is None or away < 4 * steps
 
 
+def test_failures_in_a_row_of_many_workers_say_nothing_yet() -> None:
+    points = design.space_filling(CUBE, seed=0, start=0, count=45)
+    failures = [observe(point, lambda _: None) for point in points[:40]]
+    observations = (*failures[:34], observe(dict.fromkeys("abcd", 0.4), deep), *failures[34:])
+
+    for at_work, close in ((5, False), (3, True)):
+        history = History(observations, tuple(points[40 : 40 + at_work]))
+        methods = {c.explanation["method"] for c in ask(CUBE, history).candidates}
+        assert any(method.endswith("close to successes") for method in methods) is close
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_one_success_among_failures_is_soon_followed_by_another(seed: int) -> None:
     points = design.space_filling(CUBE, seed=seed, start=0, count=40)

@@ -288,7 +288,7 @@ def _from_model(
         mean, variance = fitted.surrogate.predict(X)
         success = None if fitted.success is None else fitted.success.expected_probability(X)
     moments = mean.cpu().numpy(), variance.sqrt().cpu().numpy()
-    where = "" if data.failed_in_a_row < STREAK else " close to successes"
+    where = "" if _failures_too_many(data) < 0 else " close to successes"
     explanations = _explain(data, *moments, values, reason, f"expected improvement{where}")
     if success is not None:
         for explanation, probability in zip(explanations, success, strict=True):
@@ -372,8 +372,8 @@ def _pick(
         ArithmeticError: when no point has a finite utility.
     """
     incumbents, scale = _incumbents(space, data, model), _step_scale(model)
-    if data.failed_in_a_row >= STREAK:
-        incumbents, further = data.successes, data.failed_in_a_row - STREAK
+    if (further := _failures_too_many(data)) >= 0:
+        incumbents = data.successes
         search = partial(look_nearby, width=max(NEAR * NEARER**further, NEAREST))
     points = space
     if space.task is not None:
@@ -398,6 +398,14 @@ def _pick(
             normals = rng.standard_normal((len(data.metrics), utility.samples))
             utility.append(tensor(pick, device), tensor(normals, device))
     return np.array(picks), values
+
+
+def _failures_too_many(data: Data) -> int:
+    """By how many the failures in a row exceed `STREAK`; negative while they do not.
+
+    Not counted are as many as are at work: that many were asked for before any of them was known.
+    """
+    return data.failed_in_a_row - len(data.X_pending) - STREAK
 
 
 def _incumbents(space: Space, data: Data, model: SurrogateModel) -> Array:
