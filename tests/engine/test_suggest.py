@@ -267,6 +267,18 @@ def test_after_failures_in_a_row_the_search_keeps_close_to_the_success() -> None
         assert steps is None or away < 4 * steps
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_after_failures_in_a_row_every_kind_of_space_has_an_answer(name: str) -> None:
+    history = history_of(ALL[name], 24)
+    failures = tuple(Observation(o.assignments, {}, {}, True) for o in history.observations[18:])
+    history = History((*history.observations[:18], *failures))
+
+    suggested = ask(ALL[name], history, q=2)
+
+    assert sources(suggested) == {"model"}
+    assert_all_new(history, suggested)
+
+
 def test_failures_in_a_row_of_many_workers_say_nothing_yet() -> None:
     points = design.space_filling(CUBE, seed=0, start=0, count=45)
     failures = [observe(point, lambda _: None) for point in points[:40]]
