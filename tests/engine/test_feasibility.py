@@ -121,8 +121,8 @@ def test_doubtful_points_are_penalised_twice_up_to_the_price_of_a_long_shot() ->
 
     log_p, gain = model.log_probability(Z), model.log_utility(Z)
 
-    sure, long_shot = log_p > math.log(0.5), log_p < math.log(0.2)
-    doubtful = (log_p < math.log(0.45)) & (log_p > math.log(0.4))
+    sure, long_shot = log_p > math.log(0.5), log_p < math.log(0.403)
+    doubtful = ~sure & (log_p > math.log(0.404))  # the price is reached in between
     assert all(bool(group.any()) for group in (sure, doubtful, long_shot))
     torch.testing.assert_close(gain[sure], 4 * log_p[sure])
     expected = 4 * log_p[doubtful] - 6 * (math.log(0.5) - log_p[doubtful])

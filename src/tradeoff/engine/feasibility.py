@@ -43,6 +43,7 @@ POWER = 4.0
 #: Below this probability the utility falls faster still.
 DOUBTFUL, PENALTY = 0.5, 6.0
 #: What is expected to bring so much more, probability included, is worth a failure: the logarithm.
+#: Below a probability of 0.4 the utility is this much less than the expectation, and falls with it.
 LONG_SHOT = 4.0
 #: The share of the Laplace variance that suggestions' probabilities are averaged over.
 VARIANCE_SHARE = 0.5
