@@ -10,7 +10,7 @@ from tests.engine.specs import ALL, CONDITIONAL, category, double, integer, spec
 from tradeoff.engine import importance
 from tradeoff.engine.data import build_data
 from tradeoff.engine.device import tensor
-from tradeoff.engine.feasibility import SuccessModel
+from tradeoff.engine.feasibility import Classifier, SuccessModel
 from tradeoff.engine.models import Layout, SurrogateModel, fit_map
 from tradeoff.engine.space import Space
 from tradeoff.engine.state import State
@@ -90,7 +90,7 @@ def test_fitted_models_of_any_space(name: str) -> None:
     space = Space(spec)
     data = build_data(space, history_of(spec, 24, failing=0.3))
     failed = torch.as_tensor(data.failed)
-    success = SuccessModel(tensor(data.X, CPU), failed, Layout.of(space))
+    success = SuccessModel([Classifier(tensor(data.X, CPU), failed, Layout.of(space))])
 
     shares = importance.of_metrics(space, fit(space, data.successes, data.Y), seed=0)
     of_failure = importance.of_failure(space, success, seed=0)

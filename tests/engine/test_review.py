@@ -9,7 +9,7 @@ import torch
 from tests.builders import make_history, make_spec, measure
 from tradeoff.engine import design, review, suggest
 from tradeoff.engine.data import Data, build_data
-from tradeoff.engine.feasibility import SuccessModel
+from tradeoff.engine.feasibility import Classifier
 from tradeoff.engine.models import Layout, SurrogateModel
 from tradeoff.engine.space import Space
 from tradeoff.engine.state import State
@@ -48,7 +48,7 @@ def test_map_agrees_with_the_model_of_success() -> None:
     found = review.map_success(space, data, state.success, first=first, second=second)
 
     failed = torch.as_tensor(data.failed)
-    model = SuccessModel(torch.as_tensor(data.X), failed, Layout.of(space), state.success)
+    model = Classifier(torch.as_tensor(data.X), failed, Layout.of(space), state.success)
     V = review._backgrounds(space, data.X, first, second)
     V[:, first], V[:, second] = found.first[3], found.second[-1]
     X = torch.as_tensor(space.from_unit(V))

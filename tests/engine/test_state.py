@@ -12,6 +12,7 @@ def test_state_survives_json() -> None:
         asks=3,
         metrics={"accuracy": WarmStart((0.1, -2.0), 20)},
         success=WarmStart((0.5, -1.0), 25, 3.0),
+        success_by_metrics=WarmStart((0.5, 0.2, -1.0), 25, 6.0),
     )
 
     assert State.from_json(json.loads(json.dumps(state.to_json()))) == state

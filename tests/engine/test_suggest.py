@@ -317,7 +317,26 @@ def test_warm_start_is_kept_and_used() -> None:
     assert set(first.state.metrics) == {"gain", "loss"}
     assert second.state.metrics == first.state.metrics  # nothing new was seen: no new fit
     assert first.state.success is not None
+    assert first.state.success_by_metrics is not None
+    assert second.state.success == first.state.success
+    assert second.state.success_by_metrics == first.state.success_by_metrics
     assert second.state.asks == 2
+
+
+def test_success_is_explained_by_metrics_once_more_succeeded_than_there_are_parameters() -> None:
+    points = design.space_filling(CUBE, seed=0, start=0, count=12)
+    good = [
+        observe(point, lambda p: {"gain": float(p["a"]), "loss": float(p["b"])})
+        for point in points[:5]
+    ]
+    bad = [observe(point, lambda _: None) for point in points[5:]]
+
+    few, enough = (ask(CUBE, History((*bad, *good[:count]))).state for count in (4, 5))
+
+    assert few.success is not None
+    assert few.success_by_metrics is None
+    assert enough.success is not None
+    assert enough.success_by_metrics is not None
 
 
 def test_warm_start_of_another_space_is_ignored() -> None:

@@ -7,7 +7,15 @@ promises much, often too much: the probability that a suggestion is shown with i
 (benchmarks/RESULTS.md). The lengthscales are those of a plain regression on labels of plus and
 minus one; the amplitude maximises the Laplace evidence.
 
+Failures often follow from what is measured: a training that is hardly better than chance, or takes
+too long, is called off. So once there are successes enough to predict the metrics, a second
+classifier sees, beside the parameters, what is expected of the metrics. Where they explain nothing
+it is the worse one, and it takes part by its evidence: the probability is the average of both
+[Hoeting1999].
+
 References:
+    [Hoeting1999] J. A. Hoeting, D. Madigan, A. E. Raftery, C. T. Volinsky. Bayesian model
+        averaging: a tutorial. Statistical Science, 1999.
     [Rasmussen2006] C. E. Rasmussen, C. K. I. Williams. Gaussian processes for machine learning.
         MIT Press, 2006 (algorithms 3.1 and 3.2: Newton's method for the mode, the variance).
     [MacKay1992] D. J. C. MacKay. The evidence framework applied to classification networks. Neural
@@ -17,6 +25,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +56,10 @@ DOUBTFUL, PENALTY = 0.5, 6.0
 LONG_SHOT = 4.0
 #: The share of the Laplace variance that suggestions' probabilities are averaged over.
 VARIANCE_SHARE = 0.5
+#: So many standard deviations of a metric are as long as a parameter's range.
+DEVIATIONS = 4.0
+#: A classifier that is less likely than this is not asked.
+NEGLIGIBLE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +85,36 @@ class Mode:
     factor: Tensor
 
 
-class SuccessModel:
+class Classifier:
     """Probability of success at any point, learned from all observations.
 
     Attributes:
-        X: `n x D`, all observations.
+        device: where it computes.
         warm: what to start from next time.
     """
 
-    def __init__(self, X: Tensor, failed: Tensor, layout: Layout, warm: WarmStart | None = None):
-        """Fit the model.
+    def __init__(
+        self,
+        X: Tensor,
+        failed: Tensor,
+        layout: Layout,
+        warm: WarmStart | None = None,
+        metrics: SurrogateModel | None = None,
+    ):
+        """Fit the classifier.
 
         Args:
             X: `n x D`, all observations.
             failed: `n`, booleans.
             layout: which lengthscale each column has.
             warm: the last fit, if there was one.
+            metrics: whose expected values it sees as well; `None` for the parameters alone.
         """
-        self.X = X
+        self.device, self._metrics = X.device, metrics
+        if metrics is not None:
+            layout = layout.with_numbers(len(metrics.thetas))
+        with torch.no_grad():
+            X = self._see(X)
         labels = torch.where(failed, -1.0, 1.0).to(X)
         refit = warm is None or _is_stale(warm, len(X), layout)
         if refit:
@@ -115,10 +140,15 @@ class SuccessModel:
         fitted_on = len(X) if refit or warm is None else warm.fitted_on
         self.warm = WarmStart(tuple(map(float, theta)), fitted_on, self._mode.amplitude)
 
+    @property
+    def log_evidence(self) -> float:
+        """Laplace's approximation; of no weight where the mode was not found."""
+        return self._mode.log_evidence if self._regression is None else -math.inf
+
     def log_probability(self, Z: Tensor) -> Tensor:
         """`N` logarithms of the probability of success at the rows of `Z`."""
         if self._regression is not None:
-            mean, variance = self._regression.predict(Z)
+            mean, variance = self._regression.predict(self._see(Z))
             z = mean[0] / (variance[0] + self._label_noise).sqrt()
             return torch.as_tensor(torch.special.log_ndtr(z))
         return torch.nn.functional.logsigmoid(self._latent(self._covariance(Z)))
@@ -138,12 +168,52 @@ class SuccessModel:
         shrunk = (1 + math.pi / 8 * VARIANCE_SHARE * variance).sqrt()
         return torch.sigmoid(self._latent(K) / shrunk)
 
+    def _see(self, Z: Tensor) -> Tensor:
+        """`N x (D + m)`: the rows of `Z` and what is expected of the metrics there."""
+        if self._metrics is None:
+            return Z
+        return torch.cat([Z, self._metrics.mean(Z).T / DEVIATIONS], 1)
+
     def _covariance(self, Z: Tensor) -> Tensor:
-        k = matern(squared_distance(Z / self._lengths, self._scaled))
+        k = matern(squared_distance(self._see(Z) / self._lengths, self._scaled))
         return self._mode.amplitude**2 * k
 
     def _latent(self, covariance: Tensor) -> Tensor:
         return covariance @ self._mode.weights + self._mode.base
+
+
+class SuccessModel:
+    """The average of classifiers, each as likely as its evidence says.
+
+    Attributes:
+        classifiers: the first one sees the parameters alone.
+        shares: how likely each one is; their sum is 1.
+    """
+
+    def __init__(self, classifiers: Sequence[Classifier]):
+        """Weigh them; there is at least one."""
+        self.classifiers = classifiers
+        evidence = np.array([each.log_evidence for each in classifiers])
+        if not np.isfinite(evidence).any():
+            evidence = np.zeros(len(classifiers))
+        self.shares = np.exp(evidence - np.logaddexp.reduce(evidence))
+
+    def log_probability(self, Z: Tensor) -> Tensor:
+        """`N` logarithms of the probability of success at the rows of `Z`."""
+        terms = [
+            each.log_probability(Z) + math.log(share)
+            for each, share in zip(self.classifiers, self.shares, strict=True)
+            if share > NEGLIGIBLE
+        ]
+        return torch.logsumexp(torch.stack(terms), 0)
+
+    def expected_probability(self, Z: Tensor) -> Tensor:
+        """`N` probabilities as of `Classifier.expected_probability`."""
+        terms = [
+            each.expected_probability(Z) * share
+            for each, share in zip(self.classifiers, self.shares, strict=True)
+        ]
+        return torch.stack(terms).sum(0)
 
     def log_utility(self, Z: Tensor) -> Tensor:
         """`N` terms of a log utility: a power of the probability, and a penalty on doubt.

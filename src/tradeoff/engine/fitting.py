@@ -12,7 +12,7 @@ import torch
 from tradeoff.engine import pareto
 from tradeoff.engine.data import MAX_ROWS, Data, thin
 from tradeoff.engine.device import tensor
-from tradeoff.engine.feasibility import SuccessModel
+from tradeoff.engine.feasibility import Classifier, SuccessModel
 from tradeoff.engine.models import (
     CONSTRAINT_PRIOR,
     METRIC_PRIOR,
@@ -56,7 +56,9 @@ def fit_models(
     fitted = fit_surrogate(space, data, state, device, rng)
     if not data.failed.any():
         return fitted
-    return replace(fitted, success=fit_success(data, fitted.layout, state, device))
+    enough = len(data.Y) > len(space.dimensions)
+    metrics = fitted.surrogate if enough else None
+    return replace(fitted, success=fit_success(data, fitted.layout, state, device, metrics))
 
 
 def fit_surrogate(
@@ -98,12 +100,30 @@ def fit_surrogate(
     return Fitted(layout, surrogate, metrics)
 
 
-def fit_success(data: Data, layout: Layout, state: State, device: torch.device) -> SuccessModel:
-    """The model of where observations succeed; at least one failed."""
+def fit_success(
+    data: Data,
+    layout: Layout,
+    state: State,
+    device: torch.device,
+    metrics: SurrogateModel | None = None,
+) -> SuccessModel:
+    """The model of where observations succeed; at least one failed.
+
+    Args:
+        data: all observations.
+        layout: which lengthscale each column has.
+        state: what was fitted before.
+        device: to compute on.
+        metrics: their surrogate, where it can say what failures follow from.
+    """
     labels = data.failed.astype(np.float64)[:, None]
     kept = thin(data.X, np.zeros_like(labels), limit=MAX_ROWS)
     failed = torch.as_tensor(data.failed[kept], device=device)
-    return SuccessModel(tensor(data.X[kept], device), failed, layout, state.success)
+    X = tensor(data.X[kept], device)
+    classifiers = [Classifier(X, failed, layout, state.success)]
+    if metrics is not None:
+        classifiers.append(Classifier(X, failed, layout, state.success_by_metrics, metrics))
+    return SuccessModel(classifiers)
 
 
 def _is_stale(warm: WarmStart, rows: int, layout: Layout) -> bool:

@@ -152,7 +152,7 @@ def of_failure(space: Space, model: SuccessModel, *, seed: int) -> Array:
 
     def predict(X: Array) -> Array:
         with torch.no_grad():
-            log_probability = model.log_probability(tensor(X, model.X.device))
+            log_probability = model.log_probability(tensor(X, model.classifiers[0].device))
         return np.asarray(log_probability.exp().cpu().numpy())[:, None]
 
     return np.asarray(importances(space, predict, seed=seed)[0])

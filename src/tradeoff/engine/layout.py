@@ -32,6 +32,11 @@ class Layout:
         is_number = [dimension.kind != "choice" for dimension in space.dimensions]
         return cls(np.repeat(np.arange(len(widths)), widths), np.array(is_number))
 
+    def with_numbers(self, count: int) -> Layout:
+        """The same with so many more columns, each a number with a lengthscale of its own."""
+        groups = np.append(self.groups, self.size + np.arange(count))
+        return Layout(groups, np.append(self.is_number, np.ones(count, dtype=bool)))
+
     @property
     def size(self) -> int:
         """Number of lengthscales, which is the number of parameters and scales their prior."""

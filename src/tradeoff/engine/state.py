@@ -53,7 +53,8 @@ class State:
         position: index of the next point of the space-filling sequence.
         asks: how many times the model was asked; makes each ask draw anew.
         metrics: warm start by metric key.
-        success: warm start of the model of success.
+        success: warm start of the classifier of success that sees the parameters alone.
+        success_by_metrics: of the one that sees what is expected of the metrics as well.
     """
 
     seed: int
@@ -61,6 +62,7 @@ class State:
     asks: int = 0
     metrics: Mapping[str, WarmStart] = field(default_factory=dict)
     success: WarmStart | None = None
+    success_by_metrics: WarmStart | None = None
 
     @classmethod
     def initial(cls, seed: int) -> State:
@@ -74,7 +76,8 @@ class State:
             "position": self.position,
             "asks": self.asks,
             "metrics": {key: warm.to_json() for key, warm in self.metrics.items()},
-            "success": None if self.success is None else self.success.to_json(),
+            "success": _to_json(self.success),
+            "success_by_metrics": _to_json(self.success_by_metrics),
         }
 
     @classmethod
@@ -84,12 +87,20 @@ class State:
         Raises:
             KeyError: when the seed is missing.
         """
-        success = data.get("success")
         metrics = data.get("metrics") or {}
         return cls(
             seed=int(data["seed"]),
             position=int(data.get("position", 0)),
             asks=int(data.get("asks", 0)),
             metrics={key: WarmStart.from_json(warm) for key, warm in metrics.items()},
-            success=None if success is None else WarmStart.from_json(success),
+            success=_from_json(data.get("success")),
+            success_by_metrics=_from_json(data.get("success_by_metrics")),
         )
+
+
+def _to_json(warm: WarmStart | None) -> dict[str, Any] | None:
+    return None if warm is None else warm.to_json()
+
+
+def _from_json(data: Mapping[str, Any] | None) -> WarmStart | None:
+    return None if data is None else WarmStart.from_json(data)

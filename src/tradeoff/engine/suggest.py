@@ -157,7 +157,7 @@ def _with_model_if_possible(
 ) -> Suggested:
     """The model's answer, by the first way that works."""
     device, reason = choose(wanted, rows=len(data.failed), metrics=len(data.metrics))
-    forgetful = replace(state, metrics={}, success=None)
+    forgetful = replace(state, metrics={}, success=None, success_by_metrics=None)
     attempts = [(device, state), (torch.device("cpu"), forgetful)]
     if device.type == "cuda":
         attempts.insert(1, (torch.device("cpu"), state))
@@ -286,19 +286,26 @@ def _from_model(
     X = tensor(picks, device)
     with torch.no_grad():
         mean, variance = fitted.surrogate.predict(X)
-        success = None if fitted.success is None else fitted.success.expected_probability(X)
+        chances = None if fitted.success is None else fitted.success.expected_probability(X)
     moments = mean.cpu().numpy(), variance.sqrt().cpu().numpy()
     where = "" if _failures_too_many(data) < 0 else " close to successes"
     explanations = _explain(data, *moments, values, reason, f"expected improvement{where}")
-    if success is not None:
-        for explanation, probability in zip(explanations, success, strict=True):
+    if chances is not None:
+        for explanation, probability in zip(explanations, chances, strict=True):
             explanation["probability_of_success"] = float(probability)
     candidates = [
         Candidate(point, "model", explanation)
         for point, explanation in zip(space.decode(picks), explanations, strict=True)
     ]
-    warm = None if fitted.success is None else fitted.success.warm
-    new_state = replace(state, asks=state.asks + 1, metrics=fitted.metrics, success=warm)
+    classifiers = () if fitted.success is None else fitted.success.classifiers
+    success, by_metrics = (*(each.warm for each in classifiers), None, None)[:2]
+    new_state = replace(
+        state,
+        asks=state.asks + 1,
+        metrics=fitted.metrics,
+        success=success,
+        success_by_metrics=by_metrics,
+    )
     return Suggested(tuple(candidates), new_state)
 
 
