@@ -97,6 +97,7 @@ def _analyse_failure(
     data = build_data(space, history)
     if not data.failed.any():
         return None
+    # By the parameters alone: what failures follow from in the metrics has no share of its own.
     model = fitting.fit_success(data, Layout.of(space), state, torch.device("cpu"))
     return _by_name(space, of_failure(space, model, seed=state.seed))
 

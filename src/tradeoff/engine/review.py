@@ -108,7 +108,8 @@ def map_success(
     Args:
         space: the search space.
         data: what was seen, with at least one failure.
-        warm: the fitted model of success; without one, lengthscales that suit most spaces.
+        warm: the fitted classifier that sees the parameters alone; without one, lengthscales that
+            suit most spaces.
         first: index of the dimension to the right.
         second: index of the dimension upwards.
     """
