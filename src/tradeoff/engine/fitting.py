@@ -56,6 +56,7 @@ def fit_models(
     fitted = fit_surrogate(space, data, state, device, rng)
     if not data.failed.any():
         return fitted
+    # From fewer successes next to nothing is known of the metrics where configurations fail.
     enough = len(data.Y) > len(space.dimensions)
     metrics = fitted.surrogate if enough else None
     return replace(fitted, success=fit_success(data, fitted.layout, state, device, metrics))
