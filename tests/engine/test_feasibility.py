@@ -105,6 +105,22 @@ def test_warm_start_is_kept_between_refits() -> None:
     assert refitted.fitted_on == 80
 
 
+def test_hyperparameters_of_a_long_history_are_fitted_to_a_part_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feasibility, "MAX_FIT_ROWS", 40)
+    X, failed = failing_corner(240)
+    part = torch.as_tensor(np.linspace(0, 239, 40).astype(int))
+    Z, truth = failing_corner(2000, seed=1)
+
+    model, of_part = Classifier(X, failed, LAYOUT), Classifier(X[part], failed[part], LAYOUT)
+
+    assert model.warm.fitted_on == 240
+    assert model.warm.theta == of_part.warm.theta
+    wrong = [((m.log_probability(Z).exp() > 0.5) == truth).sum() for m in (model, of_part)]
+    assert int(wrong[0]) < 0.7 * int(wrong[1])  # all of it is learned from all the same
+
+
 def test_regression_answers_when_newton_diverges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feasibility, "NEWTON_STEPS", 1)
     monkeypatch.setattr(feasibility, "DIVERGED", 0.0)

@@ -29,6 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -42,11 +43,15 @@ from tradeoff.engine.models import (
 )
 from tradeoff.engine.state import WarmStart
 
+Array = npt.NDArray[np.float64]
+
 LABEL_PRIOR = Prior(noise=-2.0, deviation=1.0, floor=1e-2)
 AMPLITUDES = (1.5, 3.0, 6.0)
 #: Up to so many rows every call fits the lengthscales anew, then every few rows.
 REFIT_ALWAYS_BELOW, REFIT_EVERY = 64, 5
 NEWTON_STEPS, CONVERGED, DIVERGED = 20, 1e-4, 1e-1
+#: Lengthscales and amplitude are fitted to at most so many rows; the mode is of all.
+MAX_FIT_ROWS = 500
 #: The share of the probability in the utility: avoiding failures this hard cost no hypervolume.
 POWER = 4.0
 #: Below this probability the utility falls faster still.
@@ -116,29 +121,19 @@ class Classifier:
         with torch.no_grad():
             X = self._see(X)
         labels = torch.where(failed, -1.0, 1.0).to(X)
-        refit = warm is None or _is_stale(warm, len(X), layout)
-        if refit:
-            start = None if warm is None or len(warm.theta) != layout.size + 1 else warm.theta
-            theta = fit_map(
-                X, labels, torch.zeros_like(labels), layout, start=start, prior=LABEL_PRIOR
-            )
-        else:
-            assert warm is not None, "without a warm start the model is fitted"
-            theta = np.array(warm.theta)
-        lengths = torch.as_tensor(np.exp(theta[layout.groups]), dtype=X.dtype, device=X.device)
-        self._lengths, self._scaled = lengths, X / lengths
+        if warm is None or _is_stale(warm, len(X), layout):
+            warm = _fit(X, labels, layout, warm)
+        self.warm, theta = warm, np.array(warm.theta)
+        self._lengths = _lengths(theta, layout, X)
+        self._scaled = X / self._lengths
         correlation = matern(squared_distance(self._scaled, self._scaled))
-        amplitudes = AMPLITUDES if refit or warm is None else (warm.amplitude,)
-        modes = [find_mode(correlation, labels, amplitude) for amplitude in amplitudes]
-        self._mode = max(modes, key=lambda mode: mode.log_evidence)
+        self._mode = find_mode(correlation, labels, warm.amplitude)
         # Newton's method hardly ever fails here; the regression behind it always has an answer.
         self._regression: SurrogateModel | None = None
         if not self._mode.step < DIVERGED:
             Yvar = torch.zeros_like(labels)[:, None]
             self._regression = SurrogateModel(X, labels[:, None], Yvar, [theta], layout)
             self._label_noise = math.exp(theta[-1])
-        fitted_on = len(X) if refit or warm is None else warm.fitted_on
-        self.warm = WarmStart(tuple(map(float, theta)), fitted_on, self._mode.amplitude)
 
     @property
     def log_evidence(self) -> float:
@@ -260,6 +255,25 @@ def find_mode(correlation: Tensor, labels: Tensor, amplitude: float) -> Mode:
     fit = torch.nn.functional.logsigmoid(labels * latent).sum()
     evidence = fit - 0.5 * (weights @ (latent - base)) - factor.diagonal().log().sum()
     return Mode(weights, base, amplitude, float(evidence), step, root, factor)
+
+
+def _fit(X: Tensor, labels: Tensor, layout: Layout, last: WarmStart | None) -> WarmStart:
+    """Lengthscales and amplitude, from at most `MAX_FIT_ROWS` rows, old and new alike."""
+    rows = np.linspace(0, len(X) - 1, min(len(X), MAX_FIT_ROWS)).astype(np.intp)
+    on_device = torch.as_tensor(rows, device=X.device)
+    seen, told = X[on_device], labels[on_device]
+    start = None if last is None or len(last.theta) != layout.size + 1 else last.theta
+    theta = fit_map(seen, told, torch.zeros_like(told), layout, start=start, prior=LABEL_PRIOR)
+    scaled = seen / _lengths(theta, layout, X)
+    correlation = matern(squared_distance(scaled, scaled))
+    modes = [find_mode(correlation, told, amplitude) for amplitude in AMPLITUDES]
+    best = max(modes, key=lambda mode: mode.log_evidence)
+    return WarmStart(tuple(map(float, theta)), len(X), best.amplitude)
+
+
+def _lengths(theta: Array, layout: Layout, X: Tensor) -> Tensor:
+    """`D` lengthscales, where `X` is."""
+    return torch.as_tensor(np.exp(theta[layout.groups]), dtype=X.dtype, device=X.device)
 
 
 def _is_stale(warm: WarmStart, rows: int, layout: Layout) -> bool:
