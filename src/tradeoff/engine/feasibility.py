@@ -34,6 +34,7 @@ import torch
 from torch import Tensor
 
 from tradeoff.engine.models import (
+    MAX_FIT_ROWS,
     Layout,
     Prior,
     SurrogateModel,
@@ -50,8 +51,6 @@ AMPLITUDES = (1.5, 3.0, 6.0)
 #: Up to so many rows every call fits the lengthscales anew, then every few rows.
 REFIT_ALWAYS_BELOW, REFIT_EVERY = 64, 5
 NEWTON_STEPS, CONVERGED, DIVERGED = 20, 1e-4, 1e-1
-#: Lengthscales and amplitude are fitted to at most so many rows; the mode is of all.
-MAX_FIT_ROWS = 500
 #: The share of the probability in the utility: avoiding failures this hard cost no hypervolume.
 POWER = 4.0
 #: Below this probability the utility falls faster still.

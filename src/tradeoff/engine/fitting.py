@@ -15,6 +15,7 @@ from tradeoff.engine.device import tensor
 from tradeoff.engine.feasibility import Classifier, SuccessModel
 from tradeoff.engine.models import (
     CONSTRAINT_PRIOR,
+    MAX_FIT_ROWS,
     METRIC_PRIOR,
     Layout,
     SurrogateModel,
@@ -28,8 +29,6 @@ Array = npt.NDArray[np.float64]
 #: Hyperparameters are fitted at every new row below so many rows, then ever more rarely.
 REFIT_SCHEDULE = ((64, 1), (256, 4))
 REFIT_LAST = 8
-#: Hyperparameters are fitted on at most so many rows; the posterior uses all.
-MAX_FIT_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ MAX_NOISE_VARIANCE = 2.0
 #: Noise-free rows get this variance, and ten times more until the factorisation succeeds.
 JITTER = 1e-6
 MAX_ITERATIONS = 60
+#: Hyperparameters are fitted on at most so many rows; the posterior uses all.
+MAX_FIT_ROWS = 500
 #: Triangles are multiplied in so many blocks; of fewer rows each is slower than the whole.
 BLOCKS, BLOCK_ROWS = 4, 64
 #: What a hyperparameter costs whose covariance has no Cholesky factor.
